@@ -1,1 +1,30 @@
-//! placeholder
+//! The process sandbox: programs run with their own root, processes, network and limits, enforced by the Linux kernel.
+//!
+//! Owns: the launcher, the profile that says what a program may touch, the started child and the kill of its whole
+//! tree, and the report of what this machine can enforce. Leaves out: personas, policies and tools; it knows paths,
+//! sockets and limits only.
+//!
+//! How a start works: the calling process turns the profile into prepared data (paths as C strings, a mount list, a
+//! BPF program, Landlock rules), clones once into new namespaces, and the cloned child, which shares nothing but a
+//! copy of that data, executes it with raw system calls only. It becomes the init of its process namespace and starts
+//! the program. Every failing step is reported back as a typed error; nothing is skipped silently.
+
+mod child;
+mod error;
+mod launcher;
+mod mechanism;
+mod profile;
+
+pub use child::{Child, Exit, Stderr, Stdin, Stdout};
+pub use error::Error;
+pub use launcher::{LandlockUse, Launcher};
+pub use mechanism::{Mechanism, State};
+pub use profile::{BUILT_IN_HIDDEN, BUILT_IN_READ_ONLY, Command, Isolation, Limits, Network, Profile};
+
+use std::path::Path;
+
+/// Where the executable given as [`Profile::masque`] stands inside every sandbox.
+#[must_use]
+pub fn masque_path_inside() -> &'static Path {
+    Path::new("/run/masque/masque")
+}

@@ -1,0 +1,73 @@
+//! The errors of this crate.
+
+use std::{io, path::PathBuf};
+
+/// Why a program could not be started or awaited.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine lacks something that the profile needs. Nothing was started.
+    #[error(
+        "this machine cannot enforce the sandbox: {mechanism} failed while {doing}: {source}; `masque doctor` shows what is missing"
+    )]
+    Mechanism {
+        /// The missing mechanism.
+        mechanism: &'static str,
+        /// What was being done.
+        doing: String,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// A path of the profile cannot be used.
+    #[error("sandbox path {path}: {problem}", path = path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+    /// A pattern of hidden paths is not a pattern.
+    #[error("hidden pattern `{pattern}` is not valid: {problem}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The workspace is too large to find what must be hidden in it.
+    #[error(
+        "workspace {workspace} has more than {limit} {what}, so hidden paths cannot be found; use a smaller directory",
+        workspace = workspace.display()
+    )]
+    TooLarge {
+        /// The workspace.
+        workspace: PathBuf,
+        /// What was counted.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// The program, its arguments or its environment contain a zero byte.
+    #[error("{what} contains a zero byte")]
+    ZeroByte {
+        /// Which text.
+        what: &'static str,
+    },
+    /// The program could not be executed.
+    #[error(
+        "cannot execute `{program}` in the sandbox: {source}; check its name, PATH, and that its files are readable there"
+    )]
+    Program {
+        /// The program.
+        program: String,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// The pipes or the process could not be handled.
+    #[error("cannot {doing}: {source}")]
+    Process {
+        /// What was being done.
+        doing: &'static str,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+}
