@@ -1,1 +1,20 @@
-//! placeholder
+//! Personas from files: reading, checking and finding them.
+//!
+//! Owns: the search order, the front matter, `mcp.json`, the tool names of other programs, the bundled personas. A
+//! file that is wrong is shown, not thrown: loading gives values and diagnostics and has no error of its own. Leaves
+//! out deciding what a persona may do (`masque_types::policy`), enforcing it, and starting its MCP servers.
+
+mod bundled;
+mod catalog;
+mod file;
+mod front_matter;
+mod masque_keys;
+mod mcp;
+mod node;
+mod notes;
+mod sandbox_keys;
+mod section;
+mod tool_names;
+mod units;
+
+pub use catalog::{Broken, Catalog, Loaded, Origin, Sources, load, validate_file};

@@ -1,0 +1,165 @@
+//! Reading one persona: the bytes, the cut between front matter and prompt, and the whole into a value.
+//!
+//! Leaves out which files there are.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use masque_types::persona::Persona;
+
+use crate::{
+    front_matter::{self, Sibling, Surroundings},
+    node::{Place, parse_yaml},
+    notes::Notes,
+};
+
+/// No persona is larger; a larger file is something else.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Why a file gives no text.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// Whether it does not exist.
+    pub(crate) missing: bool,
+    /// Where in the file.
+    place: Place,
+    /// The rest of a sentence that begins with the file.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Fault {
+    fn new(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { missing: false, place: Place::FILE, message: message.into(), hint: Some(hint) }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        // `fs_err` names the file; the diagnostic does so already.
+        let message = if missing { "does not exist".to_owned() } else { format!("cannot be read: {}", error.kind()) };
+        Self { missing, place: Place::FILE, message, hint: Some("check the path and the permissions") }
+    }
+}
+
+/// The text of a regular file of sensible size.
+pub(crate) fn read_text(path: &Path) -> Result<String, Fault> {
+    // Opening a pipe or a device could wait for ever.
+    if !fs_err::metadata(path)?.is_file() {
+        return Err(Fault::new("is not a regular file", "remove it, or put a file in its place"));
+    }
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let hint = "a persona is a page of text: move data into files that it can read";
+        return Err(Fault::new(format!("is larger than {} MiB", MAX_BYTES >> 20), hint));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = place_of(error.as_bytes(), error.utf8_error().valid_up_to());
+        Fault { place, ..Fault::new("is not UTF-8 text", "save it as UTF-8") }
+    })
+}
+
+fn place_of(bytes: &[u8], offset: usize) -> Place {
+    let valid = String::from_utf8_lossy(bytes.get(..offset).unwrap_or_default());
+    let line = valid.matches('\n').count() + 1;
+    let column = valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
+}
+
+/// What reading one file gave.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The persona; absent after an error.
+    pub(crate) persona: Option<Persona>,
+    /// The name that the file stands for, also when it is broken.
+    pub(crate) name: String,
+    /// What was noticed.
+    pub(crate) notes: Notes,
+}
+
+/// Reads a persona file from disk.
+pub(crate) fn read(path: &Path) -> Outcome {
+    let label = path.display().to_string();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    match read_text(path) {
+        Ok(text) => {
+            let directory = path.parent().map(|parent| parent.join(&stem));
+            read_persona(&label, &stem, &text, Sibling { directory, read: Vec::new() })
+        }
+        Err(fault) => {
+            let mut notes = Notes::new(label);
+            notes.error(fault.place, format!("the file {}", fault.message), fault.hint.unwrap_or("correct it"));
+            Outcome { persona: None, name: stem, notes }
+        }
+    }
+}
+
+/// Reads a persona from the text of its file.
+pub(crate) fn read_persona(label: &str, stem: &str, text: &str, mut sibling: Sibling) -> Outcome {
+    let mut notes = Notes::new(label);
+    let persona = parse(stem, text, &mut sibling, &mut notes);
+    let name = persona.as_ref().map_or_else(|| stem.to_owned(), |persona| persona.name.clone());
+    let persona = persona.filter(|_| !notes.has_errors()).map(|persona| Persona {
+        digest: front_matter::digest(stem, text.as_bytes(), &sibling),
+        source: label.to_owned(),
+        ..persona
+    });
+    Outcome { persona, name, notes }
+}
+
+fn parse(stem: &str, text: &str, sibling: &mut Sibling, notes: &mut Notes) -> Option<Persona> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Some(parts) = split(text) else {
+        let (message, hint) = if text.lines().next().is_some_and(is_fence) {
+            ("the front matter has no end", "close it with a line `---` in front of the prompt")
+        } else {
+            ("the file has no front matter", "begin it with a line `---`, `name:`, `description:` and a line `---`")
+        };
+        notes.error(Place::START, message, hint);
+        return None;
+    };
+    match parse_yaml(parts.front) {
+        Ok(front) => {
+            front_matter::read(front, parts.prompt, parts.prompt_line, &mut Surroundings { stem, sibling }, notes)
+        }
+        Err(error) => {
+            let hint = "check indentation, quotes and brackets at this place";
+            notes.error(error.place, format!("the front matter is not YAML: {}", error.message), hint);
+            None
+        }
+    }
+}
+
+struct Parts<'a> {
+    /// From the opening fence on, so that the lines count like those of the file.
+    front: &'a str,
+    prompt: &'a str,
+    prompt_line: u32,
+}
+
+fn split(text: &str) -> Option<Parts<'_>> {
+    let mut offset = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        match (index, is_fence(line)) {
+            (0, false) => return None,
+            (1.., true) => {
+                let (front, rest) = text.split_at_checked(offset)?;
+                let prompt = rest.get(line.len()..)?;
+                let prompt_line = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(2);
+                return Some(Parts { front, prompt, prompt_line });
+            }
+            _ => {}
+        }
+        offset += line.len();
+    }
+    None
+}
+
+fn is_fence(line: &str) -> bool {
+    line.trim_end() == "---"
+}

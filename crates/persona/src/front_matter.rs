@@ -1,0 +1,240 @@
+//! The top-level keys of a persona file, in Masque's spelling and in Claude Code's.
+//!
+//! Owns name, description, tools, model, the order of the other parts. Leaves out what stands under `masque:` and the
+//! MCP servers.
+
+use masque_types::{
+    digest::Digest,
+    model::ModelRef,
+    persona::Persona,
+    policy::{Rule, ToolSelection, Verdict},
+};
+
+use crate::{
+    masque_keys::{self, MasqueKeys},
+    mcp,
+    node::{Content, Node, Place},
+    notes::Notes,
+    section::{Section, text_of, texts_of},
+    tool_names,
+};
+
+/// What surrounds the file that is read.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// The file's name without `.md`.
+    pub(crate) stem: &'a str,
+    /// The sibling directory, with what it adds to the persona's digest.
+    pub(crate) sibling: &'a mut Sibling,
+}
+
+/// The directory beside the file: `mcp.json`, `schemas/`. Absent for bundled personas.
+#[derive(Debug, Default)]
+pub(crate) struct Sibling {
+    /// The directory, whether it exists or not.
+    pub(crate) directory: Option<std::path::PathBuf>,
+    /// The bytes that were read from it.
+    pub(crate) read: Vec<Vec<u8>>,
+}
+
+/// Bundled personas stay below this; longer prompts of users are warned about.
+pub(crate) const PROMPT_TOKENS: usize = 1_500;
+
+/// Keys of other programs that are no restriction and that Masque does not use.
+const FOREIGN: [&str; 10] = [
+    "color",
+    "skills",
+    "hooks",
+    "memory",
+    "background",
+    "isolation",
+    "effort",
+    "initialPrompt",
+    "permissionMode",
+    "kind",
+];
+
+/// The persona in front matter and prompt. Its digest is still to be made: see [`digest`].
+pub(crate) fn read(
+    front: Node,
+    prompt: &str,
+    prompt_line: u32,
+    around: &mut Surroundings<'_>,
+    notes: &mut Notes,
+) -> Option<Persona> {
+    let mut section = Section::of(front, "", notes)?;
+    let name = name(&mut section, around.stem, notes);
+    let description = description(&mut section, notes);
+    check_prompt(prompt, prompt_line, notes);
+    let tools = tools(&mut section, notes);
+    let plain_model = plain_model(&mut section, notes);
+    let turns = section.whole_u32("maxTurns", notes);
+    let denied = denied(&mut section, notes);
+    let inline_servers = section.take_even_empty("mcpServers");
+    let masque = section.section("masque", notes);
+    section.not_used_yet(&FOREIGN, notes);
+    section.finish(notes);
+
+    let mut keys = masque.map_or_else(MasqueKeys::default, |masque| masque_keys::read(masque, around, notes));
+    keys.rules.extend(denied);
+    keys.budget.steps = keys.budget.steps.into_iter().chain(turns).min();
+    if keys.model.prefer.is_empty() {
+        keys.model.prefer.extend(plain_model);
+    }
+    let mcp_servers = mcp::servers(inline_servers, around.sibling, notes);
+    let tools = tools.unwrap_or_default();
+    check_servers(&tools, &mcp_servers, notes);
+    Some(Persona {
+        name,
+        description,
+        prompt: prompt.trim().to_owned(),
+        tools,
+        rules: keys.rules,
+        mcp_servers,
+        model: keys.model,
+        sandbox: keys.sandbox,
+        budget: keys.budget,
+        output_schema: keys.output_schema,
+        digest: Digest::of(""),
+        source: String::new(),
+    })
+}
+
+/// The digest of everything that a persona was loaded from.
+pub(crate) fn digest(stem: &str, file: &[u8], sibling: &Sibling) -> Digest {
+    Digest::of_parts([stem.as_bytes(), file].into_iter().chain(sibling.read.iter().map(Vec::as_slice)))
+}
+
+fn name(section: &mut Section, stem: &str, notes: &mut Notes) -> String {
+    let (name, place) = section.text("name", notes).unwrap_or_else(|| {
+        notes.warning(section.place, "`name` is missing; the file name is used", format!("add `name: {stem}`"));
+        (stem.to_owned(), section.place)
+    });
+    if !is_name(&name) {
+        let message = "`name` may hold 1 to 64 lower-case letters, digits and `-`";
+        notes.error(place, message, format!("write `name: {}`", slug(&name)));
+    } else if name != stem {
+        let message = format!("the name is `{name}`, but the file is called `{stem}.md`");
+        notes.warning(place, message, format!("rename the file to `{name}.md`"));
+    }
+    name
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn slug(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let short: String = plain.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    if short.is_empty() { "my-persona".to_owned() } else { short.chars().take(64).collect() }
+}
+
+fn description(section: &mut Section, notes: &mut Notes) -> String {
+    match section.text("description", notes) {
+        Some((text, _)) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => {
+            let hint = "add `description:` with what the persona does and when to use it";
+            notes.warning(section.place, "`description` is missing or empty", hint);
+            String::new()
+        }
+    }
+}
+
+fn check_prompt(prompt: &str, line: u32, notes: &mut Notes) {
+    let place = Place { line, column: 1 };
+    if prompt.trim().is_empty() {
+        notes.error(place, "the prompt is empty", "write the persona's instructions below the front matter");
+        return;
+    }
+    let tokens = prompt.trim().len().div_ceil(4);
+    if tokens > PROMPT_TOKENS {
+        let message =
+            format!("the prompt has about {tokens} tokens, more than {PROMPT_TOKENS}; each model call pays for it");
+        notes.warning(place, message, "move what is rarely needed into files that the persona can read");
+    }
+}
+
+fn tools(section: &mut Section, notes: &mut Notes) -> Option<ToolSelection> {
+    let node = section.take_even_empty("tools")?;
+    let place = node.place;
+    let names = match node.content {
+        // Claude Code writes `tools: Read, Grep`.
+        Content::Text(text) => split_commas(&text).map(|name| (name, place)).collect(),
+        Content::Null => {
+            let hint = "write `tools: []` for none, or remove the key for the default set";
+            notes.warning(place, "`tools` has no value, which is read as none", hint);
+            Vec::new()
+        }
+        content => texts_of(Node { place, content }, "tools", notes)?,
+    };
+    Some(ToolSelection::Only(
+        names.into_iter().map(|(name, place)| tool_names::canonical(&name, place, notes)).collect(),
+    ))
+}
+
+/// Splits at the commas outside of parentheses.
+fn split_commas(text: &str) -> impl Iterator<Item = String> {
+    let mut depth = 0_u32;
+    text.split(move |letter| {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    })
+    .map(|name| name.trim().to_owned())
+    .filter(|name| !name.is_empty())
+}
+
+/// `disallowedTools` of Claude Code: a restriction, so it becomes rules.
+fn denied(section: &mut Section, notes: &mut Notes) -> Vec<Rule> {
+    let Some(node) = section.take("disallowedTools") else { return Vec::new() };
+    let place = node.place;
+    let names = match node.content {
+        Content::Text(text) => split_commas(&text).map(|name| (name, place)).collect(),
+        content => texts_of(Node { place, content }, "disallowedTools", notes).unwrap_or_default(),
+    };
+    // The restriction of `Bash(rm *)` cannot be kept as it is: the whole tool is denied.
+    let whole = |name: &str| name.split_once('(').map_or(name, |(tool, _)| tool).to_owned();
+    names
+        .into_iter()
+        .map(|(name, place)| Rule::new(tool_names::canonical(&whole(&name), place, notes), Verdict::Deny))
+        .collect()
+}
+
+fn plain_model(section: &mut Section, notes: &mut Notes) -> Option<ModelRef> {
+    let node = section.take("model")?;
+    let place = node.place;
+    let text = text_of(node, "model", notes)?;
+    if text == "inherit" {
+        return None;
+    }
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        let message = format!("`{text}` names no provider; the configured models are used");
+        notes.warning(place, message, "write `provider/model`, for example `ollama/qwen3`");
+    }
+    parsed
+}
+
+fn check_servers(
+    tools: &ToolSelection,
+    servers: &std::collections::BTreeMap<String, masque_types::persona::McpServer>,
+    notes: &mut Notes,
+) {
+    let ToolSelection::Only(names) = tools else { return };
+    let declared = |server: &str| server.contains(['*', '?']) || servers.contains_key(server);
+    for name in names {
+        let server = name.strip_prefix("mcp:").and_then(|rest| rest.split_once('/')).map(|(server, _)| server);
+        if let Some(server) = server.filter(|server| !declared(server)) {
+            let message = format!("`{name}` is listed, but no MCP server is called `{server}`");
+            notes.warning(Place::FILE, message, "add it under `mcpServers` or in the sibling directory's `mcp.json`");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What was noticed while one file was read: diagnostics and unknown keys.
+//!
+//! Leaves out deciding what is wrong: the readers of the keys do that.
+
+use std::collections::BTreeMap;
+
+use masque_types::diagnostic::{Diagnostic, Severity};
+use serde_json::Value;
+
+use crate::node::{Node, Place};
+
+/// The notes of one persona: its file and the files beside it.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    file: String,
+    /// Everything found so far.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Keys that Masque does not know, by dotted path, with their values.
+    pub(crate) unknown: BTreeMap<String, Value>,
+}
+
+impl Notes {
+    /// Notes about `file`.
+    pub(crate) fn new(file: impl Into<String>) -> Self {
+        Self { file: file.into(), diagnostics: Vec::new(), unknown: BTreeMap::new() }
+    }
+
+    /// Goes on with another file and returns the name of the one before.
+    pub(crate) fn turn_to(&mut self, file: impl Into<String>) -> String {
+        std::mem::replace(&mut self.file, file.into())
+    }
+
+    /// The persona cannot be used as it is.
+    pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
+        let diagnostic = Diagnostic::error(&self.file, message).hint(hint);
+        self.diagnostics.push(place.mark(diagnostic));
+    }
+
+    /// The persona works, but perhaps not as its author thinks.
+    pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
+        let diagnostic = Diagnostic::warning(&self.file, message).hint(hint);
+        self.diagnostics.push(place.mark(diagnostic));
+    }
+
+    /// Keeps a key that Masque does not know.
+    pub(crate) fn unknown(&mut self, path: String, place: Place, value: &Node, hint: impl Into<String>) {
+        self.warning(place, format!("unknown key `{path}`; it is kept and has no effect"), hint);
+        self.unknown.insert(path, value.to_json());
+    }
+
+    /// Whether an error was noted: then there is no persona.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}

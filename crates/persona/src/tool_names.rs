@@ -1,0 +1,163 @@
+//! Tool names: the canonical ones, and what other programs call them.
+//!
+//! One table for all dialects: no two of them use one name for different tools. What the table does not map stays as it
+//! is; no tool has that name, so it grants nothing, and the reader of the file is told.
+
+use crate::{node::Place, notes::Notes, section::nearest};
+
+/// The tools that Masque has.
+const TOOLS: [&str; 10] = [
+    "fs.read",
+    "fs.list",
+    "fs.glob",
+    "fs.search",
+    "fs.write",
+    "fs.edit",
+    "shell.exec",
+    "web.fetch",
+    "human.ask",
+    "result.read",
+];
+
+/// Canonical names of tools that do not exist yet.
+const LATER: [&str; 4] = ["web.search", "agent.call", "skill.use", "memory.search"];
+
+/// The names of other programs: Claude Code; Gemini CLI; opencode; OpenHands and goose; Codex.
+const ALIASES: [(&str, &str); 43] = [
+    ("Read", "fs.read"),
+    ("Write", "fs.write"),
+    ("Edit", "fs.edit"),
+    ("MultiEdit", "fs.edit"),
+    ("LS", "fs.list"),
+    ("Glob", "fs.glob"),
+    ("Grep", "fs.search"),
+    ("Bash", "shell.exec"),
+    ("WebFetch", "web.fetch"),
+    ("WebSearch", "web.search"),
+    ("AskUserQuestion", "human.ask"),
+    ("Task", "agent.call"),
+    ("Agent", "agent.call"),
+    ("Skill", "skill.use"),
+    ("read_file", "fs.read"),
+    ("read_many_files", "fs.read"),
+    ("write_file", "fs.write"),
+    ("replace", "fs.edit"),
+    ("list_directory", "fs.list"),
+    ("glob", "fs.glob"),
+    ("grep_search", "fs.search"),
+    ("search_file_content", "fs.search"),
+    ("run_shell_command", "shell.exec"),
+    ("web_fetch", "web.fetch"),
+    ("google_web_search", "web.search"),
+    ("ask_user", "human.ask"),
+    ("read", "fs.read"),
+    ("write", "fs.write"),
+    ("edit", "fs.edit"),
+    ("patch", "fs.edit"),
+    ("list", "fs.list"),
+    ("grep", "fs.search"),
+    ("bash", "shell.exec"),
+    ("webfetch", "web.fetch"),
+    ("websearch", "web.search"),
+    ("question", "human.ask"),
+    ("terminal", "shell.exec"),
+    ("execute_bash", "shell.exec"),
+    ("file_editor", "fs.edit"),
+    ("str_replace_editor", "fs.edit"),
+    ("developer__shell", "shell.exec"),
+    ("shell", "shell.exec"),
+    ("apply_patch", "fs.edit"),
+];
+
+/// The canonical form of a name or pattern; what is doubtful about it is noted.
+pub(crate) fn canonical(name: &str, place: Place, notes: &mut Notes) -> String {
+    let name = name.trim();
+    let mapped = alias(name).unwrap_or_else(|| name.to_owned());
+    if !is_known(&mapped) {
+        let message = format!("no tool is called `{name}`; it is kept and grants nothing");
+        notes.warning(place, message, hint(name, &mapped));
+    }
+    mapped
+}
+
+fn alias(name: &str) -> Option<String> {
+    if let Some(rest) = name.strip_prefix("mcp__") {
+        return Some(match rest.split_once("__") {
+            Some((server, tool)) => format!("mcp:{server}/{tool}"),
+            None => format!("mcp:{rest}/*"),
+        });
+    }
+    ALIASES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| (*ours).to_owned())
+}
+
+fn is_known(name: &str) -> bool {
+    if let Some(rest) = name.strip_prefix("mcp:") {
+        return rest.split_once('/').is_some_and(|(server, tool)| !server.is_empty() && !tool.is_empty());
+    }
+    TOOLS.contains(&name) || (name.contains(['*', '?']) && matches_any(name))
+}
+
+fn matches_any(pattern: &str) -> bool {
+    globset::Glob::new(pattern).is_ok_and(|glob| {
+        let glob = glob.compile_matcher();
+        TOOLS.iter().any(|tool| glob.is_match(tool)) || glob.is_match("mcp:server/tool")
+    })
+}
+
+fn hint(name: &str, mapped: &str) -> String {
+    if LATER.contains(&mapped) {
+        return format!("`{mapped}` does not exist yet");
+    }
+    if let Some((tool, _)) = name.split_once('(') {
+        return format!("a name cannot hold arguments: list `{tool}` and add a rule under `masque.rules`");
+    }
+    if name.starts_with("mcp:") {
+        return "write `mcp:<server>/<tool>` or `mcp:<server>/*`".to_owned();
+    }
+    let names = TOOLS.iter().copied().chain(ALIASES.iter().map(|(theirs, _)| *theirs));
+    nearest(name, names).map_or_else(
+        || "`masque tool list` shows the tools".to_owned(),
+        |near| format!("did you mean `{}`?", alias(near).unwrap_or_else(|| near.to_owned())),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_a_canonical_name_and_none_hides_another() {
+        for (place, (theirs, ours)) in ALIASES.iter().enumerate() {
+            assert!(TOOLS.contains(ours) || LATER.contains(ours), "{theirs} → {ours}");
+            assert!(!TOOLS.contains(theirs));
+            assert!(ALIASES.iter().skip(place + 1).all(|(other, _)| other != theirs), "{theirs} twice");
+        }
+    }
+
+    #[test]
+    fn names_of_other_programs_become_ours() {
+        let mut notes = Notes::new("a.md");
+        for (theirs, ours) in [
+            ("Read", "fs.read"),
+            ("run_shell_command", "shell.exec"),
+            ("mcp__hdf5__list", "mcp:hdf5/list"),
+            ("mcp__hdf5", "mcp:hdf5/*"),
+            ("fs.*", "fs.*"),
+            ("*", "*"),
+        ] {
+            assert_eq!(canonical(theirs, Place::FILE, &mut notes), ours);
+        }
+        assert!(notes.diagnostics.is_empty(), "{:?}", notes.diagnostics);
+        for (raw, hint) in [
+            ("Bash(git *)", "list `Bash` and add a rule"),
+            ("fs.raed", "`fs.read`"),
+            ("WebSearch", "not exist yet"),
+            ("mcp:x", "mcp:<server>"),
+            ("[", "tool list"),
+        ] {
+            canonical(raw, Place::FILE, &mut notes);
+            let found = notes.diagnostics.pop().and_then(|diagnostic| diagnostic.hint).unwrap();
+            assert!(found.contains(hint), "{raw}: {found}");
+        }
+    }
+}
