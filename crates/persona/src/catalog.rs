@@ -73,7 +73,8 @@ pub struct Loaded {
     pub origin: Origin,
     /// Whether a file earlier in the search order has the same name, so that this one is not used.
     pub shadowed: bool,
-    /// Keys of its files that have no effect, by dotted path, with their values.
+    /// Keys of its files that have no effect, by dotted path, with their values. The
+    /// values may hold secrets: show people the paths only.
     pub unused_keys: BTreeMap<String, Value>,
 }
 

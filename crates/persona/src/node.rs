@@ -118,6 +118,8 @@ fn plain_message(message: &str) -> String {
         Some((head, rest)) if head.starts_with("line ") => rest,
         _ => first,
     };
+    // The advice that follows is for programmers.
+    let first = first.split_once(", set ").map_or(first, |(fault, _)| fault);
     before_place(first, " at line ")
 }
 

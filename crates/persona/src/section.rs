@@ -74,7 +74,7 @@ impl Section {
         };
         if number.is_none() {
             let message = format!("`{}` is not a whole number of 0 or more", self.path(key));
-            notes.error(node.place, message, format!("write for example `{key}: 40`"));
+            notes.error(node.place, message, "write plain digits");
         }
         number
     }
