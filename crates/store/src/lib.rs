@@ -1,1 +1,34 @@
-//! placeholder
+//! All SQL of Masque: runs and their journals, leases, approvals, inboxes, large bodies and the audit log, on SQLite
+//! in a file or on PostgreSQL, with the same statements on both.
+//!
+//! Writes go through one writer per store, which makes durable with one flush whatever is queued; an acknowledged
+//! write is flushed. Leaves out what events mean, clocks and new ids: callers pass them in.
+
+mod approval;
+mod audit;
+mod blob;
+mod dialect;
+mod error;
+mod faults;
+mod inbox;
+mod journal;
+mod lease;
+mod postgres_writer;
+mod record;
+mod runs;
+mod schema;
+mod session;
+mod sqlite_writer;
+mod store;
+mod value;
+mod watch;
+mod write;
+
+pub use error::Error;
+pub use faults::{FaultPoint, Faults};
+pub use record::{
+    Append, ApprovalFilter, AuditBreak, AuditEntry, AuditReport, Claim, ClaimRequest, Lease, NewAudit, NewRun,
+    RunFilter, RunHead,
+};
+pub use store::Store;
+pub use watch::Watch;

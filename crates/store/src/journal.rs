@@ -1,0 +1,321 @@
+//! Journals: creating a run with its first events, appending under a lease, reading a run with its ancestors.
+//!
+//! An append is one UPDATE of the run, which checks lease and order, and one INSERT per event. JSON and digests are
+//! made by the caller, so that the single writer only runs statements.
+
+use masque_types::{
+    digest::Digest,
+    event::{EVENT_VERSION, Event, decode},
+    id::{ApprovalId, CommandId, Epoch, RunId, Seq},
+    run::RunStatus,
+    time::Timestamp,
+};
+
+use crate::{
+    Error, approval,
+    audit::{self, StoredAudit},
+    blob, inbox,
+    record::{Append, NewRun, RunHead},
+    session::Session,
+    store::Reader,
+    value::{Row, Value, without_nul},
+};
+
+/// Bodies above this size are stored once by digest.
+const LARGE_BODY_BYTES: usize = 4096;
+
+/// A new run, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct StoredRun {
+    new: NewRun,
+    events: Vec<StoredEvent>,
+    audit: Vec<StoredAudit>,
+}
+
+/// An append, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct StoredAppend {
+    run: RunId,
+    epoch: Epoch,
+    head: RunHead,
+    events: Vec<StoredEvent>,
+    blobs: Vec<(Digest, Vec<u8>)>,
+    asked: Vec<approval::StoredApproval>,
+    decided: Vec<(ApprovalId, String, Timestamp)>,
+    consumed: Vec<CommandId>,
+    audit: Vec<StoredAudit>,
+}
+
+#[derive(Debug)]
+struct StoredEvent {
+    seq: Seq,
+    epoch: Epoch,
+    at: Timestamp,
+    body: String,
+    /// Set when the body goes to the blobs.
+    large: Option<Digest>,
+}
+
+impl StoredRun {
+    pub(crate) fn prepare(new: NewRun) -> Result<Self, Error> {
+        let first = new.forked_from.map_or(1, |(_, seq)| seq.saturating_add(1));
+        match new.events.first() {
+            None => return Err(Error::NoEvents { run: new.id }),
+            Some(event) if event.seq != first => {
+                return Err(Error::OutOfOrder { run: new.id, expected: first, got: event.seq });
+            }
+            Some(_) => {}
+        }
+        let events = prepare_events(new.id, &new.events)?;
+        let audit = new.audit.iter().map(StoredAudit::prepare).collect();
+        Ok(Self { new, events, audit })
+    }
+
+    pub(crate) const fn id(&self) -> RunId {
+        self.new.id
+    }
+}
+
+impl StoredAppend {
+    pub(crate) fn prepare(append: Append) -> Result<Self, Error> {
+        let events = prepare_events(append.run, &append.events)?;
+        let decided = append
+            .decided
+            .into_iter()
+            .map(|(id, ruling, at)| Ok((id, to_json("a ruling", &ruling)?, at)))
+            .collect::<Result<_, Error>>()?;
+        Ok(Self {
+            run: append.run,
+            epoch: append.epoch,
+            head: append.head,
+            events,
+            blobs: append.blobs.into_iter().map(|bytes| (Digest::of(&bytes), bytes)).collect(),
+            asked: append.asked.iter().map(approval::StoredApproval::prepare).collect::<Result<_, _>>()?,
+            decided,
+            consumed: append.consumed,
+            audit: append.audit.iter().map(StoredAudit::prepare).collect(),
+        })
+    }
+
+    pub(crate) const fn run(&self) -> RunId {
+        self.run
+    }
+}
+
+pub(crate) fn to_json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::unstorable(what, error))
+}
+
+fn prepare_events(run: RunId, events: &[Event]) -> Result<Vec<StoredEvent>, Error> {
+    for pair in events.windows(2) {
+        if let [one, two] = pair
+            && two.seq != one.seq.saturating_add(1)
+        {
+            return Err(Error::OutOfOrder { run, expected: one.seq.saturating_add(1), got: two.seq });
+        }
+    }
+    events.iter().map(prepare_event).collect()
+}
+
+fn prepare_event(event: &Event) -> Result<StoredEvent, Error> {
+    let body = to_json("an event", &event.body)?;
+    let large = (body.len() > LARGE_BODY_BYTES).then(|| Digest::of(&body));
+    Ok(StoredEvent { seq: event.seq, epoch: event.epoch, at: event.at, body, large })
+}
+
+const PARENT_END: &str = "SELECT last_seq FROM runs WHERE id = $1";
+const CREATE: &str = "INSERT INTO runs (id, persona, title, sandbox, status, last_seq, created_at, updated_at, epoch, \
+     forked_from, forked_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+     ON CONFLICT (id) DO NOTHING RETURNING run_key";
+
+/// Stores a new run. Nothing is written when it cannot be.
+pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Result<(), Error> {
+    let new = &stored.new;
+    if let Some((parent, seq)) = new.forked_from {
+        let row = session.query_one(PARENT_END, &[parent.to_string().into()]).await?;
+        let end = row.ok_or(Error::NoSuchRun { run: parent })?.count()?;
+        if seq > end {
+            return Err(Error::OutOfOrder { run: parent, expected: end, got: seq });
+        }
+    }
+    let last = stored.events.last().ok_or(Error::NoEvents { run: new.id })?;
+    let params = [
+        new.id.to_string().into(),
+        Value::Text(without_nul(&new.persona)),
+        Value::Text(without_nul(&new.title)),
+        new.sandbox.name().into(),
+        new.status.name().into(),
+        last.seq.into(),
+        new.created_at.into(),
+        last.at.into(),
+        last.epoch.into(),
+        new.forked_from.map(|(parent, _)| parent.to_string()).into(),
+        new.forked_from.map(|(_, seq)| seq).into(),
+    ];
+    let row = session.query_one(CREATE, &params).await?;
+    let run_key = row.ok_or(Error::RunExists { run: new.id })?.int()?;
+    insert_events(session, run_key, &stored.events).await?;
+    audit::append(session, &stored.audit).await
+}
+
+const ADVANCE: &str = "UPDATE runs SET last_seq = $4, updated_at = $5, status = $6, wake_at = $7, steps = $8, \
+     input_tokens = $9, output_tokens = $10, cache_read_tokens = $11, cache_write_tokens = $12, micro_usd = $13 \
+     WHERE id = $1 AND epoch = $2 AND last_seq = $3 RETURNING run_key";
+const ADVANCE_HEAD: &str = "UPDATE runs SET status = $3, wake_at = $4, steps = $5, input_tokens = $6, \
+     output_tokens = $7, cache_read_tokens = $8, cache_write_tokens = $9, micro_usd = $10 \
+     WHERE id = $1 AND epoch = $2 RETURNING run_key";
+
+/// Stores an append, if the caller's lease is the run's and the events follow. Otherwise nothing is written.
+pub(crate) async fn append<S: Session>(session: &S, append: &StoredAppend) -> Result<(), Error> {
+    let run_key = advance(session, append).await?;
+    insert_events(session, run_key, &append.events).await?;
+    for (digest, bytes) in &append.blobs {
+        blob::insert(session, digest, bytes).await?;
+    }
+    for asked in &append.asked {
+        approval::insert(session, run_key, asked).await?;
+    }
+    for (id, ruling, at) in &append.decided {
+        approval::decide(session, run_key, *id, ruling, *at).await?;
+    }
+    for command in &append.consumed {
+        inbox::consume(session, run_key, *command).await?;
+    }
+    audit::append(session, &append.audit).await
+}
+
+/// Checks lease and order and moves the run's head; returns the run's key.
+async fn advance<S: Session>(session: &S, append: &StoredAppend) -> Result<i64, Error> {
+    let id = append.run.to_string();
+    let spend = &append.head.spend;
+    let [status, wake_at] = [append.head.status.name().into(), append.head.wake_at.into()];
+    let spent: [Value<'_>; 6] = [
+        u64::from(spend.steps).into(),
+        spend.usage.input_tokens.into(),
+        spend.usage.output_tokens.into(),
+        spend.usage.cache_read_tokens.into(),
+        spend.usage.cache_write_tokens.into(),
+        spend.micro_usd.0.into(),
+    ];
+    let [steps, input, output, cache_read, cache_write, micro_usd] = spent;
+    let row = if let (Some(first), Some(last)) = (append.events.first(), append.events.last()) {
+        let before = first.seq.saturating_sub(1);
+        let params = [
+            id.as_str().into(),
+            append.epoch.into(),
+            before.into(),
+            last.seq.into(),
+            last.at.into(),
+            status,
+            wake_at,
+            steps,
+            input,
+            output,
+            cache_read,
+            cache_write,
+            micro_usd,
+        ];
+        session.query_one(ADVANCE, &params).await?
+    } else {
+        let params = [
+            id.as_str().into(),
+            append.epoch.into(),
+            status,
+            wake_at,
+            steps,
+            input,
+            output,
+            cache_read,
+            cache_write,
+            micro_usd,
+        ];
+        session.query_one(ADVANCE_HEAD, &params).await?
+    };
+    match row {
+        Some(mut row) => row.int(),
+        None => Err(why_not(session, append, &id).await?),
+    }
+}
+
+const FENCE: &str = "SELECT epoch, last_seq FROM runs WHERE id = $1";
+
+async fn why_not<S: Session>(session: &S, append: &StoredAppend, id: &str) -> Result<Error, Error> {
+    let run = append.run;
+    let Some(mut row) = session.query_one(FENCE, &[id.into()]).await? else {
+        return Ok(Error::NoSuchRun { run });
+    };
+    let (current, last_seq) = (row.count()?, row.count()?);
+    if current != append.epoch {
+        return Ok(Error::StaleLease { run, epoch: append.epoch, current });
+    }
+    let got = append.events.first().map_or(0, |event| event.seq);
+    Ok(Error::OutOfOrder { run, expected: last_seq.saturating_add(1), got })
+}
+
+const INSERT_EVENT: &str =
+    "INSERT INTO events (run_key, seq, epoch, at, version, body, blob) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+async fn insert_events<S: Session>(session: &S, run_key: i64, events: &[StoredEvent]) -> Result<(), Error> {
+    for event in events {
+        if let Some(digest) = &event.large {
+            blob::insert(session, digest, event.body.as_bytes()).await?;
+        }
+        let body = if event.large.is_some() { Value::Null } else { event.body.as_str().into() };
+        let params = [
+            run_key.into(),
+            event.seq.into(),
+            event.epoch.into(),
+            event.at.into(),
+            i64::from(EVENT_VERSION).into(),
+            body,
+            event.large.as_ref().into(),
+        ];
+        session.execute(INSERT_EVENT, &params).await?;
+    }
+    Ok(())
+}
+
+const LINEAGE: &str = "SELECT run_key, last_seq, forked_from, forked_seq FROM runs WHERE id = $1";
+const READ: &str = "SELECT events.seq, events.epoch, events.at, events.version, events.body, blobs.content \
+     FROM events LEFT JOIN blobs ON blobs.digest = events.blob \
+     WHERE events.run_key = $1 AND events.seq > $2 AND events.seq <= $3 ORDER BY events.seq";
+
+/// The events after a position, oldest first; those before a fork come from the ancestors.
+pub(crate) async fn read(reader: &Reader, run: RunId, after: Seq) -> Result<Vec<Event>, Error> {
+    let mut generations = Vec::new();
+    let (mut id, mut upto) = (run, Seq::MAX);
+    loop {
+        let rows = reader.query(LINEAGE, vec![id.to_string().into()]).await?;
+        let mut row = rows.into_iter().next().ok_or(Error::NoSuchRun { run: id })?;
+        let (run_key, last_seq) = (row.int()?, row.count()?);
+        let (parent, forked_seq) = (row.optional_parsed::<RunId>()?, row.optional_int()?);
+        let rows = reader.query(READ, vec![run_key.into(), after.into(), last_seq.min(upto).into()]).await?;
+        generations.push((id, rows));
+        let (Some(parent), Some(forked_seq)) = (parent, forked_seq) else { break };
+        upto = upto.min(u64::try_from(forked_seq).unwrap_or(0));
+        if upto <= after {
+            break;
+        }
+        id = parent;
+    }
+    let oldest_first = generations.into_iter().rev();
+    oldest_first.flat_map(|(run, rows)| rows.into_iter().map(move |row| read_event(run, row))).collect()
+}
+
+fn read_event(run: RunId, mut row: Row) -> Result<Event, Error> {
+    let (seq, epoch, at, version) = (row.count()?, row.count()?, row.time()?, row.count()?);
+    let unreadable = |reason: String| Error::unreadable(format!("event {seq} of {run}"), reason);
+    let body = match (row.optional_text()?, row.optional_bytes()?) {
+        (Some(body), _) => body,
+        (None, Some(content)) => String::from_utf8(content).map_err(|error| unreadable(error.to_string()))?,
+        (None, None) => return Err(unreadable("its body is missing".to_owned())),
+    };
+    let version = u32::try_from(version).unwrap_or(u32::MAX);
+    let body = decode(version, &body).map_err(|error| unreadable(error.to_string()))?;
+    Ok(Event { seq, epoch, at, body })
+}
+
+/// Reads a status back.
+pub(crate) fn read_status(name: &str) -> Result<RunStatus, Error> {
+    RunStatus::from_name(name).ok_or_else(|| Error::unreadable(format!("the stored status `{name}`"), "it is unknown"))
+}

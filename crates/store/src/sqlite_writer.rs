@@ -1,0 +1,195 @@
+//! The one thread that writes to the embedded database.
+//!
+//! It takes whatever is queued and makes it durable with one flush; no timer delays anything. Between batches, while
+//! anyone watches, it looks every 50 ms whether another program wrote: `PRAGMA data_version` of this connection
+//! changes by others' writes only.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    Error, Faults,
+    dialect::sqlite::{Setup, SqliteSession},
+    session::finish,
+    value::{Row, Value},
+    watch::Hub,
+    write::{self, Outcome, Write},
+};
+
+/// So that a long queue does not make its first write wait for the last.
+const BATCH_WRITES: usize = 512;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+type Reply = oneshot::Sender<Result<Outcome, Error>>;
+
+enum Job {
+    Write(Write, Reply),
+    /// A read on this connection: a database in memory has no other.
+    Read(&'static str, Vec<Value<'static>>, oneshot::Sender<Result<Vec<Row>, Error>>),
+    /// Somebody began to watch.
+    Look,
+    Stop,
+}
+
+/// The sending end, and the thread.
+#[derive(Debug)]
+pub(crate) struct SqliteWriter {
+    jobs: Sender<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SqliteWriter {
+    /// Starts the thread, which opens and migrates the database.
+    pub(crate) async fn open(setup: Setup, hub: Arc<Hub>, faults: Option<Faults>) -> Result<Self, Error> {
+        let (jobs, queue) = channel();
+        let (opened, outcome) = oneshot::channel();
+        let place = setup.place();
+        let work = move || match setup.open_writer() {
+            Ok(session) => {
+                let _nobody_waits = opened.send(Ok(()));
+                Work { session, queue, hub, faults, version: None, looked: Instant::now() }.run();
+            }
+            Err(error) => {
+                let _nobody_waits = opened.send(Err(error));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("masque-store".to_owned())
+            .spawn(work)
+            .map_err(|error| Error::Database { place, reason: error.to_string() })?;
+        outcome.await.unwrap_or(Err(Error::Closed))?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(crate) fn submit(&self, write: Write) -> oneshot::Receiver<Result<Outcome, Error>> {
+        let (reply, outcome) = oneshot::channel();
+        // A thread that ended drops the reply, which the receiver sees.
+        let _ended = self.jobs.send(Job::Write(write, reply));
+        outcome
+    }
+
+    pub(crate) async fn read(&self, sql: &'static str, params: Vec<Value<'static>>) -> Result<Vec<Row>, Error> {
+        let (reply, outcome) = oneshot::channel();
+        let _ended = self.jobs.send(Job::Read(sql, params, reply));
+        outcome.await.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(crate) fn look(&self) {
+        let _ended = self.jobs.send(Job::Look);
+    }
+
+    /// Does what is queued and ends the thread.
+    pub(crate) async fn close(&self) {
+        let _ended = self.jobs.send(Job::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the store's writer ended by a panic");
+            }
+        }
+    }
+}
+
+struct Work {
+    session: SqliteSession,
+    queue: Receiver<Job>,
+    hub: Arc<Hub>,
+    faults: Option<Faults>,
+    version: Option<i64>,
+    looked: Instant,
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+impl Work {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            let next = match self.wait() {
+                Ok(job) => self.gather(job, &mut batch),
+                Err(RecvTimeoutError::Timeout) => Next::GoOn,
+                Err(RecvTimeoutError::Disconnected) => Next::Stop,
+            };
+            self.commit(&mut batch);
+            if next == Next::Stop {
+                return;
+            }
+            self.look_for_others();
+        }
+    }
+
+    fn wait(&self) -> Result<Job, RecvTimeoutError> {
+        if self.hub.is_idle() {
+            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.queue.recv_timeout(LOOK_EVERY)
+        }
+    }
+
+    /// Takes what is queued up to a read, which must see the writes in front of it.
+    fn gather(&mut self, first: Job, batch: &mut Vec<(Write, Reply)>) -> Next {
+        let mut job = Some(first);
+        while let Some(taken) = job {
+            match taken {
+                Job::Write(write, reply) => batch.push((write, reply)),
+                Job::Read(sql, params, reply) => {
+                    self.commit(batch);
+                    let _nobody_waits = reply.send(self.session.rows(sql, &params));
+                }
+                Job::Look => {}
+                Job::Stop => return Next::Stop,
+            }
+            job = if batch.len() < BATCH_WRITES { self.queue.try_recv().ok() } else { None };
+        }
+        Next::GoOn
+    }
+
+    fn commit(&mut self, batch: &mut Vec<(Write, Reply)>) {
+        if batch.is_empty() {
+            return;
+        }
+        let writes: Vec<_> = batch.iter().map(|(write, _)| write).collect();
+        let results = finish(write::commit(&self.session, &writes, self.faults.as_ref()));
+        // Woken also after an error: a commit that was reported as failed may have happened.
+        self.hub.wake(writes.iter().filter_map(|write| write.changes()));
+        for ((_, reply), result) in batch.drain(..).zip(results) {
+            let _nobody_waits = reply.send(result);
+        }
+    }
+
+    fn look_for_others(&mut self) {
+        if self.hub.is_idle() {
+            self.version = None;
+            return;
+        }
+        if self.version.is_some() && self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        self.looked = Instant::now();
+        let version = match self.session.data_version() {
+            Ok(version) => Some(version),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for other programs' writes");
+                None
+            }
+        };
+        // The first look wakes too: what was written before it is not known.
+        if version != self.version {
+            self.hub.wake_all();
+        }
+        self.version = version;
+    }
+}
