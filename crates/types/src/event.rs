@@ -13,7 +13,7 @@ use crate::{
     digest::Digest,
     id::{ApprovalId, Epoch, RunId, Seq},
     message::{AssistantMessage, Part, ToolCall},
-    model::{Failure, FinishReason, Receipt},
+    model::{Failure, FinishReason, Receipt, Route},
     persona::Persona,
     run::RunSpec,
     time::Timestamp,
@@ -65,6 +65,12 @@ pub enum EventBody {
         /// Effects that the parent had after that event and that are not undone: `tool` and call id.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         effects_after: Vec<(String, String)>,
+        /// What the user adds to the conversation here.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        instruction: Vec<Part>,
+        /// The models to ask from here on, where they are not the parent's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        route: Option<Route>,
     },
     /// A worker took over after another one stopped in the middle.
     Recovered {

@@ -6,6 +6,7 @@ use crate::{
     actor::Actor,
     approval::{ApprovalTerms, Ruling},
     cost::{Limits, Price, Spend},
+    digest::Digest,
     id::{ApprovalId, RunId, Seq},
     message::Part,
     model::Route,
@@ -114,6 +115,8 @@ pub enum Command {
     Answer {
         /// Which question.
         approval: ApprovalId,
+        /// The digest of the call as the human saw it: an answer to anything else is void.
+        digest: Digest,
         /// The answer.
         ruling: Ruling,
     },

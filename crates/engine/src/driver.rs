@@ -1,0 +1,464 @@
+//! Drives a run: claims it, feeds the machine, commits its events, then performs its actions.
+//!
+//! The order is the promise: an effect is announced (committed and flushed) before it happens and confirmed after.
+//! Only a step whose actions are all pure starts them while its commit is still under way.
+
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, future, stream::FuturesUnordered};
+use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Store, Watch};
+use masque_types::{
+    actor::Actor,
+    diagnostic::Diagnostic,
+    event::{Event, EventBody},
+    id::{CommandId, Epoch, RunId},
+    model::{Model, ModelDelta, ModelRequest},
+    time::Timestamp,
+    tool::{EffectClass, Invocation, ToolOutput},
+};
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    environment::{Activation, ActiveEnvironment, Environments},
+    heartbeat::{Heartbeat, LeaseTerms},
+    machine::{Action, Input, Machine, Probed, Step},
+    output,
+    state::{Outcome, Phase, State},
+};
+
+/// Reads the time.
+pub type Clock = dyn Fn() -> Timestamp + Send + Sync;
+
+/// A worker: drives runs, one call of [`Engine::drive`] each.
+#[derive(Clone)]
+pub struct Engine {
+    /// Where journals live.
+    pub store: Store,
+    /// Who answers model calls.
+    pub model: Arc<dyn Model>,
+    /// Who sets environments up.
+    pub environments: Arc<dyn Environments>,
+    /// The time.
+    pub clock: Arc<Clock>,
+    /// This worker's name, unique among living workers.
+    pub worker: String,
+    /// How long a lease lasts without a heartbeat; a heartbeat comes every third of it.
+    pub lease: Duration,
+}
+
+/// How to drive.
+pub struct DriveOptions<'a> {
+    /// What to do when only humans can make the run go on.
+    pub when_waiting: WhenWaiting,
+    /// Told what happens: committed events, model deltas, diagnostics.
+    pub observe: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    /// Stops driving without ending the run: it can be resumed.
+    pub stop: CancellationToken,
+    /// An owner that is known to be dead: its lease is taken before it ends.
+    pub dead_worker: Option<&'a str>,
+}
+
+/// What to do when only humans can make the run go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenWaiting {
+    /// Give the lease back and return; anyone may take the run up later.
+    Park,
+    /// Stay until someone answers or a deadline passes.
+    Stay,
+}
+
+/// What happens while a run is driven.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// Events that are now durable.
+    Committed(&'a [Event]),
+    /// Something that a model call shows.
+    Delta(ModelDelta),
+    /// Something wrong with the environment that does not stop the run.
+    Diagnostic(&'a Diagnostic),
+}
+
+/// How driving ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Driven {
+    /// The run ended.
+    Ended(Outcome),
+    /// Only humans can make it go on.
+    Waiting,
+    /// Another worker holds it.
+    HeldBy {
+        /// Who.
+        worker: String,
+        /// Until when, unless it renews.
+        until: Timestamp,
+    },
+    /// The lease went to another worker; nothing was written after that.
+    LeaseLost,
+    /// `stop` was asked for; the run can be resumed.
+    Stopped,
+}
+
+impl Engine {
+    /// Claims a run and drives it until it ends, waits, or is lost.
+    ///
+    /// # Errors
+    /// When the store fails or the journal is damaged. The run can be resumed.
+    pub async fn drive(&self, run: RunId, options: DriveOptions<'_>) -> Result<Driven, Error> {
+        let now = (self.clock)();
+        let until = now.plus(self.lease);
+        let request = ClaimRequest { worker: &self.worker, now, until, dead_worker: options.dead_worker };
+        let epoch = match self.store.claim(run, request).await? {
+            Claim::Granted { epoch, .. } => epoch,
+            Claim::Held { worker, until } => return Ok(Driven::HeldBy { worker, until }),
+        };
+        self.drive_claimed(run, epoch, until, options).await
+    }
+
+    /// Drives a run whose lease this worker got already (see [`Store::claim_next`]).
+    ///
+    /// # Errors
+    /// As for [`Engine::drive`].
+    pub async fn drive_claimed(
+        &self,
+        run: RunId,
+        epoch: Epoch,
+        until: Timestamp,
+        options: DriveOptions<'_>,
+    ) -> Result<Driven, Error> {
+        let terms = LeaseTerms { run, epoch, length: self.lease, until };
+        let heartbeat = Heartbeat::start(self.store.clone(), Arc::clone(&self.clock), terms);
+        let driven = match self.load(run).await {
+            Ok(state) => Drive::new(self, Machine::new(state, epoch), epoch, options, &heartbeat).run().await,
+            Err(error) => Err(error),
+        };
+        heartbeat.stop().await;
+        if !matches!(driven, Ok(Driven::LeaseLost)) {
+            self.store.release(run, epoch).await?;
+        }
+        driven
+    }
+
+    async fn load(&self, run: RunId) -> Result<State, Error> {
+        State::fold(run, &self.store.journal(run, 0).await?)
+    }
+}
+
+/// The inbox is read at most once in this time.
+const INBOX_PACE: Duration = Duration::from_millis(20);
+
+type InFlight<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Input> + Send + 'a>>>;
+type Commit = Pin<Box<dyn Future<Output = Result<(), masque_store::Error>> + Send>>;
+
+/// One run being driven.
+struct Drive<'a> {
+    engine: &'a Engine,
+    options: DriveOptions<'a>,
+    heartbeat: &'a Heartbeat,
+    machine: Machine,
+    epoch: Epoch,
+    inputs: VecDeque<Input>,
+    /// Commands of the inbox whose meaning is in `inputs` or the next commit.
+    consumed: Vec<CommandId>,
+    in_flight: InFlight<'a>,
+    /// A commit that nothing waits for yet, and the events that it makes durable.
+    commit: Option<(Commit, Vec<Event>)>,
+    environment: Option<Arc<dyn ActiveEnvironment>>,
+    changes: Watch,
+    /// When the inbox is to be read; every own commit is a change too, so reading is paced.
+    inbox_due: Option<Instant>,
+    inbox_read: Instant,
+}
+
+/// Why the loop ends early.
+enum Stop {
+    Driven(Driven),
+    Failed(Error),
+}
+
+impl From<masque_store::Error> for Stop {
+    fn from(error: masque_store::Error) -> Self {
+        match error {
+            masque_store::Error::StaleLease { .. } => Self::Driven(Driven::LeaseLost),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl<'a> Drive<'a> {
+    fn new(
+        engine: &'a Engine,
+        machine: Machine,
+        epoch: Epoch,
+        options: DriveOptions<'a>,
+        heartbeat: &'a Heartbeat,
+    ) -> Self {
+        let run = machine.state().run;
+        let first = if machine.state().has_open_work() {
+            Input::Recovered { worker: engine.worker.clone() }
+        } else {
+            Input::Claimed
+        };
+        Self {
+            engine,
+            options,
+            heartbeat,
+            machine,
+            epoch,
+            inputs: VecDeque::from([first]),
+            consumed: Vec::new(),
+            in_flight: FuturesUnordered::new(),
+            commit: None,
+            environment: None,
+            changes: engine.store.watch(run),
+            inbox_due: Some(Instant::now()),
+            inbox_read: Instant::now(),
+        }
+    }
+
+    async fn run(mut self) -> Result<Driven, Error> {
+        let stop = loop {
+            if let Err(stop) = self.turn().await {
+                break stop;
+            }
+        };
+        // Calls under way end with their futures; the environment is closed before the lease is given back.
+        self.in_flight.clear();
+        if let Some(environment) = self.environment.take() {
+            environment.close().await;
+        }
+        match stop {
+            Stop::Driven(driven) => Ok(driven),
+            Stop::Failed(error) => Err(error),
+        }
+    }
+
+    /// Handles everything that happened, then waits for something to happen.
+    async fn turn(&mut self) -> Result<(), Stop> {
+        if self.inbox_due.is_some_and(|due| due <= Instant::now()) {
+            self.read_inbox().await?;
+        }
+        while let Some(input) = self.inputs.pop_front() {
+            let step = self.machine.handle(input, (self.engine.clock)());
+            self.take(step).await?;
+        }
+        if let Some(outcome) = self.machine.state().outcome.clone() {
+            self.flush().await?;
+            return Err(Stop::Driven(Driven::Ended(outcome)));
+        }
+        let idle = self.in_flight.is_empty();
+        if idle && self.options.when_waiting == WhenWaiting::Park {
+            self.flush().await?;
+            return Err(Stop::Driven(Driven::Waiting));
+        }
+        self.wait().await
+    }
+
+    /// Commits a step's events and performs its actions, in the order that their effects ask for.
+    async fn take(&mut self, step: Step) -> Result<(), Stop> {
+        let Step { events, blobs, actions } = step;
+        if !events.is_empty() || !self.consumed.is_empty() {
+            self.flush().await?;
+            let append = self.append(&events, blobs);
+            self.commit = Some((Box::pin(self.engine.store.append(append)), events));
+        }
+        let pure = |action: &Action| matches!(action, Action::CallTool { effect: EffectClass::Pure, .. });
+        if !actions.iter().all(pure) {
+            self.flush().await?;
+        }
+        for action in actions {
+            self.perform(action).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the commit under way is durable, and tells the observer.
+    async fn flush(&mut self) -> Result<(), Stop> {
+        if let Some((commit, events)) = self.commit.take() {
+            commit.await?;
+            if !events.is_empty() {
+                (self.options.observe)(Progress::Committed(&events));
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, events: &[Event], blobs: Vec<Vec<u8>>) -> Append {
+        let state = self.machine.state();
+        let asked = events.iter().filter_map(|event| asked(state, event)).collect();
+        let decided = events.iter().filter_map(|event| match &event.body {
+            EventBody::ApprovalDecided { approval, ruling } => Some((*approval, ruling.clone(), event.at)),
+            _ => None,
+        });
+        Append {
+            run: state.run,
+            epoch: self.epoch,
+            events: events.to_vec(),
+            head: RunHead { status: state.status(), spend: state.spend, wake_at: state.wake_at() },
+            blobs,
+            asked,
+            decided: decided.collect(),
+            consumed: std::mem::take(&mut self.consumed),
+            audit: events.iter().filter_map(|event| audited(state, event)).collect(),
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), Stop> {
+        match action {
+            Action::Activate => match self.activate().await {
+                Ok(environment) => self.inputs.push_back(Input::ToolsReady(environment.specs().to_vec())),
+                Err(message) => self.inputs.push_back(Input::EnvironmentFailed(message)),
+            },
+            Action::CallModel(request) => self.call_model(*request),
+            Action::CallTool { invocation, effect } => {
+                if effect == EffectClass::Once {
+                    self.hold_lease().await?;
+                }
+                self.call_tool(invocation).await;
+            }
+            Action::Probe(invocation) => self.probe(invocation).await,
+        }
+        Ok(())
+    }
+
+    /// A call that cannot be repeated is not begun with less than two heartbeats of lease left.
+    async fn hold_lease(&self) -> Result<(), Stop> {
+        let engine = self.engine;
+        let now = (engine.clock)();
+        if self.heartbeat.until().since(now) >= engine.lease * 2 / 3 {
+            return Ok(());
+        }
+        let run = self.machine.state().run;
+        if engine.store.renew(run, self.epoch, now.plus(engine.lease)).await? {
+            Ok(())
+        } else {
+            Err(Stop::Driven(Driven::LeaseLost))
+        }
+    }
+
+    fn call_model(&self, request: ModelRequest) {
+        let (model, observe) = (Arc::clone(&self.engine.model), self.options.observe);
+        self.in_flight.push(Box::pin(async move {
+            let show = |delta| observe(Progress::Delta(delta));
+            Input::Model(model.call(&request, &show).await)
+        }));
+    }
+
+    async fn call_tool(&mut self, invocation: Invocation) {
+        let environment = self.activate().await;
+        let clock = Arc::clone(&self.engine.clock);
+        self.in_flight.push(Box::pin(async move {
+            let begun = clock();
+            let output = match environment {
+                Ok(environment) => environment.call(&invocation).await,
+                Err(message) => ToolOutput::error(message),
+            };
+            let duration_ms = u64::try_from(clock().since(begun).as_millis()).unwrap_or(u64::MAX);
+            Input::Tool { call_id: invocation.call.id, output: output::bounded(output), duration_ms }
+        }));
+    }
+
+    async fn probe(&mut self, invocation: Invocation) {
+        let environment = self.activate().await;
+        self.in_flight.push(Box::pin(async move {
+            let answer = match environment {
+                Ok(environment) => Probed::from_answer(environment.probe(&invocation).await),
+                Err(_) => Probed::Unknown,
+            };
+            Input::Probed { call_id: invocation.call.id, answer }
+        }));
+    }
+
+    /// The environment, set up on first use: a run that only waits needs none.
+    async fn activate(&mut self) -> Result<Arc<dyn ActiveEnvironment>, String> {
+        if let Some(environment) = &self.environment {
+            return Ok(Arc::clone(environment));
+        }
+        let state = self.machine.state();
+        let persona = state.persona.clone().ok_or("the journal names no persona")?;
+        let activation =
+            Activation { run: state.run, spec: Arc::clone(&state.spec), persona, pinned: state.tools.clone() };
+        let environment = self.engine.environments.activate(activation).await?;
+        for diagnostic in &environment.diagnostics() {
+            (self.options.observe)(Progress::Diagnostic(diagnostic));
+        }
+        self.environment = Some(Arc::clone(&environment));
+        Ok(environment)
+    }
+
+    /// Waits for the next thing to happen: a call ends, someone writes to the inbox, time passes, the lease is lost.
+    async fn wait(&mut self) -> Result<(), Stop> {
+        let now = (self.engine.clock)();
+        let sleep = self.machine.state().wake_at().map(|at| tokio::time::sleep(at.since(now)));
+        let tick = sleep.map_or_else(|| future::pending().left_future(), FutureExt::right_future);
+        let inbox = self.inbox_due.map(tokio::time::sleep_until);
+        let inbox = inbox.map_or_else(|| future::pending().left_future(), FutureExt::right_future);
+        let commit = self.commit.as_mut();
+        let durable = commit.map_or_else(|| future::pending().left_future(), |(commit, _)| commit.right_future());
+        tokio::select! {
+            Some(input) = self.in_flight.next() => self.inputs.push_back(input),
+            result = durable => {
+                let events = self.commit.take().map(|(_, events)| events).unwrap_or_default();
+                result?;
+                (self.options.observe)(Progress::Committed(&events));
+            }
+            () = self.changes.changed() => {
+                self.inbox_due.get_or_insert(self.inbox_read + INBOX_PACE);
+            }
+            () = inbox => {}
+            () = tick => self.inputs.push_back(Input::Tick),
+            () = self.heartbeat.lost() => return Err(Stop::Driven(Driven::LeaseLost)),
+            () = self.options.stop.cancelled() => return Err(Stop::Driven(Driven::Stopped)),
+        }
+        while let Some(Some(input)) = self.in_flight.next().now_or_never() {
+            self.inputs.push_back(input);
+        }
+        Ok(())
+    }
+
+    async fn read_inbox(&mut self) -> Result<(), Stop> {
+        self.inbox_due = None;
+        self.inbox_read = Instant::now();
+        for (id, command) in self.engine.store.inbox(self.machine.state().run).await? {
+            if !self.consumed.contains(&id) {
+                self.consumed.push(id);
+                self.inputs.push_back(Input::Command(command));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn asked(state: &State, event: &Event) -> Option<masque_types::approval::Approval> {
+    let EventBody::ApprovalRequested { approval, .. } = &event.body else { return None };
+    let asked = |phase: &Phase| match phase {
+        Phase::Asked(asked) if asked.id == *approval => Some((**asked).clone()),
+        _ => None,
+    };
+    state.calls.iter().find_map(|call| asked(&call.phase))
+}
+
+/// What of a journal belongs into the audit log: what people decided, what was refused, how it ended.
+fn audited(state: &State, event: &Event) -> Option<NewAudit> {
+    let persona = state.persona.as_ref().map_or(Actor::System, |persona| Actor::Persona(persona.name.clone()));
+    let (actor, action, target, detail) = match &event.body {
+        EventBody::ApprovalDecided { approval, ruling } => {
+            (ruling.by.clone(), "approval.decided", approval.to_string(), json!({ "answer": ruling.answer.name() }))
+        }
+        EventBody::ToolCallRefused { call_id, reason, .. } => {
+            (persona, "tool.refused", call_id.clone(), json!({ "reason": reason }))
+        }
+        EventBody::ToolCallInDoubt { call_id } => (Actor::System, "tool.in_doubt", call_id.clone(), json!({})),
+        EventBody::CancelRequested { by } => (by.clone(), "run.cancel", state.run.to_string(), json!({})),
+        EventBody::RunCompleted { spend, .. }
+        | EventBody::RunFailed { spend, .. }
+        | EventBody::RunCancelled { spend, .. } => {
+            let detail = json!({ "status": state.status(), "spend": spend });
+            (persona, "run.ended", state.run.to_string(), detail)
+        }
+        _ => return None,
+    };
+    Some(NewAudit { at: event.at, actor, action: action.to_owned(), run: Some(state.run), target, detail })
+}

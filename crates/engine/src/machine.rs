@@ -1,0 +1,298 @@
+//! The pure state machine of a run: inputs in, events and actions out.
+//!
+//! [`Machine::handle`] takes what happened, decides what that means (events), and plans what comes next (more events,
+//! and actions). It reads no clock and does nothing: the caller commits the events, then performs the actions, and
+//! feeds what they bring back in. Folding the emitted events gives the same state.
+
+use std::collections::HashSet;
+
+use masque_types::{
+    actor::{Actor, Channel},
+    approval::{Answer, Question, Ruling},
+    cost::Usage,
+    event::{BlobRef, Event, EventBody, FailReason},
+    id::Epoch,
+    model::{ModelError, ModelReply, ModelRequest},
+    run::Command,
+    time::Timestamp,
+    tool::{EffectClass, Invocation, ProbeAnswer, ToolSpec},
+};
+
+use crate::{
+    output::Bounded,
+    planning,
+    schema::Schemas,
+    state::{OpenModelCall, Phase, State},
+};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A worker holds the run's lease and nothing was under way.
+    Claimed,
+    /// A worker took over from one that stopped in the middle.
+    Recovered {
+        /// The worker.
+        worker: String,
+    },
+    /// The environment was activated for the first time.
+    ToolsReady(Vec<ToolSpec>),
+    /// The environment could not be activated.
+    EnvironmentFailed(String),
+    /// A model call ended.
+    Model(Result<ModelReply, Box<ModelError>>),
+    /// A tool call ended.
+    Tool {
+        /// The call.
+        call_id: String,
+        /// Its result, bounded.
+        output: Bounded,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// A probe ended.
+    Probed {
+        /// The call.
+        call_id: String,
+        /// What the world says.
+        answer: Probed,
+    },
+    /// Someone outside wants something.
+    Command(Command),
+    /// Time passed.
+    Tick,
+}
+
+/// The answer of a probe, bounded.
+#[derive(Debug)]
+pub enum Probed {
+    /// The call happened.
+    Happened(Bounded),
+    /// It did not.
+    DidNotHappen,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Probed {
+    /// Bounds a tool's answer.
+    #[must_use]
+    pub fn from_answer(answer: ProbeAnswer) -> Self {
+        match answer {
+            ProbeAnswer::Happened(output) => Self::Happened(crate::output::bounded(output)),
+            ProbeAnswer::DidNotHappen => Self::DidNotHappen,
+            ProbeAnswer::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// What is to be done after the events are committed.
+#[derive(Debug)]
+pub enum Action {
+    /// Activate the environment for the first time; brings [`Input::ToolsReady`] or [`Input::EnvironmentFailed`].
+    Activate,
+    /// Ask a model; brings [`Input::Model`].
+    CallModel(Box<ModelRequest>),
+    /// Call a tool; brings [`Input::Tool`].
+    CallTool {
+        /// The call.
+        invocation: Invocation,
+        /// What a crash means; anything but `pure` must be durable before it is made.
+        effect: EffectClass,
+    },
+    /// Ask whether a call happened; brings [`Input::Probed`].
+    Probe(Invocation),
+}
+
+/// The outcome of one input.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// To be committed, in order.
+    pub events: Vec<Event>,
+    /// To be stored with them, by digest.
+    pub blobs: Vec<Vec<u8>>,
+    /// To be done afterwards.
+    pub actions: Vec<Action>,
+}
+
+/// A run in the hands of a worker.
+pub struct Machine {
+    state: State,
+    epoch: Epoch,
+    schemas: Schemas,
+    /// Calls whose probe is under way; a new worker probes again.
+    probing: HashSet<String>,
+    activating: bool,
+}
+
+impl Machine {
+    /// Takes a folded state under a lease.
+    #[must_use]
+    pub fn new(state: State, epoch: Epoch) -> Self {
+        Self { state, epoch, schemas: Schemas::default(), probing: HashSet::new(), activating: false }
+    }
+
+    /// The state so far.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes one input: what it means, and what comes next.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Step {
+        let mut step = Step::default();
+        // A clock may go backwards; the journal does not.
+        let now = now.max(self.state.last_at);
+        if self.state.outcome.is_some() {
+            return step;
+        }
+        let bodies = self.react(input, now, &mut step);
+        self.record(bodies, now, &mut step);
+        while self.state.outcome.is_none() {
+            let plan = planning::plan(&self.state, &mut self.schemas, now);
+            self.dispatch(plan.actions, &mut step);
+            if plan.events.is_empty() {
+                break;
+            }
+            self.record(plan.events, now, &mut step);
+        }
+        step
+    }
+
+    fn record(&mut self, bodies: Vec<EventBody>, now: Timestamp, step: &mut Step) {
+        for body in bodies {
+            let event = Event { seq: self.state.last_seq + 1, epoch: self.epoch, at: now, body };
+            self.state.apply(&event);
+            step.events.push(event);
+        }
+    }
+
+    /// Lets through the actions that are not under way already.
+    fn dispatch(&mut self, actions: Vec<Action>, step: &mut Step) {
+        for action in actions {
+            let fresh = match &action {
+                Action::Activate => !std::mem::replace(&mut self.activating, true),
+                Action::Probe(invocation) => self.probing.insert(invocation.call.id.clone()),
+                Action::CallModel(_) | Action::CallTool { .. } => true,
+            };
+            if fresh {
+                step.actions.push(action);
+            }
+        }
+    }
+
+    fn react(&mut self, input: Input, now: Timestamp, step: &mut Step) -> Vec<EventBody> {
+        match input {
+            Input::Claimed => Vec::new(),
+            Input::Recovered { worker } => self.recovered(worker),
+            Input::ToolsReady(tools) => vec![EventBody::ToolsPinned { tools }],
+            Input::EnvironmentFailed(message) => {
+                vec![planning::failed(&self.state, FailReason::Environment, message)]
+            }
+            Input::Model(result) => self.model_ended(result),
+            Input::Tool { call_id, output, duration_ms } => self.tool_ended(call_id, output, duration_ms, &mut step.blobs),
+            Input::Probed { call_id, answer } => self.probed(call_id, answer, step),
+            Input::Command(command) => self.commanded(command, now),
+            Input::Tick => self.overdue(now),
+        }
+    }
+
+    /// What was under way is lost, retried, probed or put to a human.
+    fn recovered(&self, worker: String) -> Vec<EventBody> {
+        let mut events = vec![EventBody::Recovered { worker }];
+        if let Some(OpenModelCall { step, reserved_tokens, reserved_micro_usd }) = self.state.model_call {
+            let usage = Usage { input_tokens: reserved_tokens, ..Usage::default() };
+            events.push(EventBody::ModelCallLost { step, usage, micro_usd: reserved_micro_usd });
+        }
+        let in_doubt = self.state.calls.iter().filter(|call| {
+            matches!(call.phase, Phase::Running { effect: EffectClass::Once, .. })
+        });
+        events.extend(in_doubt.map(|call| EventBody::ToolCallInDoubt { call_id: call.call.id.clone() }));
+        events
+    }
+
+    fn model_ended(&self, result: Result<ModelReply, Box<ModelError>>) -> Vec<EventBody> {
+        let Some(OpenModelCall { step, .. }) = self.state.model_call else { return Vec::new() };
+        match result {
+            Ok(ModelReply { message, finish, receipt }) => {
+                vec![EventBody::ModelCallFinished { step, message, finish, receipt }]
+            }
+            Err(error) => {
+                let ModelError { failure, receipt } = *error;
+                vec![EventBody::ModelCallFailed { step, failure, receipt }]
+            }
+        }
+    }
+
+    fn tool_ended(
+        &self,
+        call_id: String,
+        output: Bounded,
+        duration_ms: u64,
+        blobs: &mut Vec<Vec<u8>>,
+    ) -> Vec<EventBody> {
+        let running = |call: &crate::state::CallState| {
+            call.call.id == call_id && matches!(call.phase, Phase::Running { .. } | Phase::Interrupted { .. })
+        };
+        if !self.state.calls.iter().any(running) {
+            return Vec::new();
+        }
+        let Bounded { content, is_error, whole } = output;
+        let whole: Option<BlobRef> = whole.map(|(reference, bytes)| {
+            blobs.push(bytes);
+            reference
+        });
+        vec![EventBody::ToolCallFinished { call_id, content, is_error, whole, duration_ms }]
+    }
+
+    fn probed(&mut self, call_id: String, answer: Probed, step: &mut Step) -> Vec<EventBody> {
+        self.probing.remove(&call_id);
+        let Some(call) = self.state.calls.iter().find(|call| call.call.id == call_id) else { return Vec::new() };
+        if !matches!(call.phase, Phase::Interrupted { .. }) {
+            return Vec::new();
+        }
+        match answer {
+            Probed::Happened(output) => self.tool_ended(call_id, output, 0, &mut step.blobs),
+            Probed::Unknown => vec![EventBody::ToolCallInDoubt { call_id }],
+            Probed::DidNotHappen => {
+                let (event, action) = planning::start(&self.state, call, EffectClass::Probe);
+                step.actions.push(action);
+                vec![event]
+            }
+        }
+    }
+
+    fn commanded(&self, command: Command, now: Timestamp) -> Vec<EventBody> {
+        match command {
+            Command::Cancel { by } if self.state.cancelled_by.is_none() => vec![EventBody::CancelRequested { by }],
+            Command::Cancel { .. } => Vec::new(),
+            Command::Answer { approval, digest, ruling } => {
+                let fits = |question: &&masque_types::approval::Approval| {
+                    question.id == approval
+                        && question.digest == digest
+                        && question.question.accepts(&ruling.answer)
+                        && question.deadline.is_none_or(|deadline| now < deadline)
+                };
+                match self.state.questions().find(fits) {
+                    Some(_) => vec![EventBody::ApprovalDecided { approval, ruling }],
+                    None => self.overdue(now),
+                }
+            }
+        }
+    }
+
+    /// Questions whose time is over get the safe default: the call is not made.
+    fn overdue(&self, now: Timestamp) -> Vec<EventBody> {
+        let deny = || Ruling {
+            answer: Answer::Deny { reason: Some("nobody answered in time".to_owned()) },
+            by: Actor::System,
+            channel: Channel::Timeout,
+        };
+        self.state
+            .questions()
+            .filter(|question| !matches!(question.question, Question::InDoubt { .. }))
+            .filter(|question| question.deadline.is_some_and(|deadline| deadline <= now))
+            .map(|question| EventBody::ApprovalDecided { approval: question.id, ruling: deny() })
+            .collect()
+    }
+}

@@ -1,0 +1,542 @@
+//! A run's state: what its journal says so far. Changed by [`State::apply`] only.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use masque_types::{
+    actor::Actor,
+    approval::{Answer, Approval, Question, Ruling},
+    cost::{MicroUsd, Spend, Usage},
+    digest::Digest,
+    event::{Event, EventBody, FailReason},
+    id::{ApprovalId, RunId, Seq},
+    message::{AssistantMessage, Message, Part, ToolCall, ToolMessage},
+    model::{FailureKind, FinishReason, Route},
+    persona::Persona,
+    run::{RunSpec, RunStatus},
+    time::Timestamp,
+    tool::{EffectClass, ToolSpec},
+};
+use serde_json::Value;
+
+use crate::{compaction, output};
+
+/// What a run's journal says so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// The run.
+    pub run: RunId,
+    /// What was fixed at the start.
+    pub spec: Arc<RunSpec>,
+    /// The models asked; the specification's unless a fork changed it.
+    pub route: Arc<Route>,
+    /// The persona version that the run stays with.
+    pub persona: Option<Arc<Persona>>,
+    /// The tools that the run stays with; absent before the environment was first activated.
+    pub tools: Option<Arc<[ToolSpec]>>,
+    /// The last event.
+    pub last_seq: Seq,
+    /// When it was written.
+    pub last_at: Timestamp,
+    /// The conversation.
+    pub messages: Vec<Arc<Message>>,
+    /// Estimated tokens of the conversation with prompt and tools.
+    pub context_tokens: u64,
+    /// The calls of the last answer that are not yet part of the conversation, in the model's order.
+    pub calls: Vec<CallState>,
+    /// The model call that is under way.
+    pub model_call: Option<OpenModelCall>,
+    /// The finished model calls.
+    pub step: u32,
+    /// What was used.
+    pub spend: Spend,
+    /// Why the last model call stopped, and whether its answer is yet to be judged.
+    pub unjudged: Option<FinishReason>,
+    /// How often the output was repaired.
+    pub repairs: u32,
+    /// The last failure of a model call, if nothing has been tried since.
+    pub model_failure: Option<(FailureKind, String)>,
+    /// Who wants the run stopped.
+    pub cancelled_by: Option<Actor>,
+    /// A human gave an interrupted call up.
+    pub aborted: bool,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Active time before `active_since`.
+    pub active: Duration,
+    /// When the run last became active; absent while it waits for a human only.
+    pub active_since: Option<Timestamp>,
+    /// How often each call was made with the same result.
+    pub repeats: HashMap<Digest, Repeats>,
+    /// Human decisions, for the summary that replaces old turns.
+    pub decisions: Vec<String>,
+    /// What the user added and the conversation could not yet take.
+    pub queued: Vec<Part>,
+    /// What compaction put beside the task.
+    pub summary: String,
+}
+
+/// How often the same call had the same result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeats {
+    /// The digest of the last result.
+    pub result: Digest,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// A model call that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenModelCall {
+    /// Its number.
+    pub step: u32,
+    /// Tokens reserved.
+    pub reserved_tokens: u64,
+    /// Money reserved.
+    pub reserved_micro_usd: MicroUsd,
+}
+
+/// One tool call of the last answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallState {
+    /// The call.
+    pub call: ToolCall,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// Where a tool call stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// Nothing was decided.
+    Proposed,
+    /// A human is asked.
+    Asked(Box<Approval>),
+    /// It may be made.
+    Cleared,
+    /// It was announced.
+    Running {
+        /// What a crash means.
+        effect: EffectClass,
+        /// When.
+        since: Timestamp,
+    },
+    /// It was announced by a worker that died, and the world can be asked whether it happened.
+    Interrupted {
+        /// When it was announced.
+        since: Timestamp,
+    },
+    /// It was announced by a worker that died; nobody knows whether it happened, and nobody was asked yet.
+    InDoubt {
+        /// When it was announced.
+        since: Timestamp,
+    },
+    /// It has a result for the model.
+    Settled(ToolMessage),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// With a result.
+    Completed {
+        /// As text.
+        text: String,
+        /// As data, when the persona has an output schema.
+        output: Option<Value>,
+    },
+    /// Without.
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// For people.
+        message: String,
+        /// The last text.
+        partial: String,
+    },
+    /// Stopped.
+    Cancelled {
+        /// The last text.
+        partial: String,
+        /// Calls whose outcome is unknown.
+        interrupted: Vec<String>,
+    },
+}
+
+impl State {
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    /// When the journal is empty, does not start with `RunCreated`, or has a gap.
+    pub fn fold(run: RunId, events: &[Event]) -> Result<Self, crate::Error> {
+        let damaged = |seq, what: &str| crate::Error::Damaged { run, seq, what: what.to_owned() };
+        let Some(Event { seq: 1, at, body: EventBody::RunCreated { spec }, .. }) = events.first() else {
+            return Err(if events.is_empty() {
+                crate::Error::NoSuchRun(run)
+            } else {
+                damaged(1, "it does not start with `run_created`")
+            });
+        };
+        let mut state = Self::new(run, Arc::new((**spec).clone()), *at);
+        for event in events.iter().skip(1) {
+            if event.seq != state.last_seq + 1 {
+                return Err(damaged(state.last_seq + 1, "the event is missing"));
+            }
+            state.apply(event);
+        }
+        Ok(state)
+    }
+
+    fn new(run: RunId, spec: Arc<RunSpec>, at: Timestamp) -> Self {
+        let task = Message::User { content: spec.task.clone() };
+        Self {
+            run,
+            route: Arc::new(spec.route.clone()),
+            context_tokens: task.estimated_tokens(),
+            messages: vec![Arc::new(task)],
+            spec,
+            persona: None,
+            tools: None,
+            last_seq: 1,
+            last_at: at,
+            calls: Vec::new(),
+            model_call: None,
+            step: 0,
+            spend: Spend::default(),
+            unjudged: None,
+            repairs: 0,
+            model_failure: None,
+            cancelled_by: None,
+            aborted: false,
+            outcome: None,
+            active: Duration::ZERO,
+            active_since: Some(at),
+            repeats: HashMap::new(),
+            decisions: Vec::new(),
+            queued: Vec::new(),
+            summary: String::new(),
+        }
+    }
+
+    /// Where the run stands.
+    #[must_use]
+    pub fn status(&self) -> RunStatus {
+        match &self.outcome {
+            Some(Outcome::Completed { .. }) => RunStatus::Completed,
+            Some(Outcome::Failed { .. }) => RunStatus::Failed,
+            Some(Outcome::Cancelled { .. }) => RunStatus::Cancelled,
+            None if self.waits_for_humans_only() => RunStatus::Waiting,
+            None => RunStatus::Running,
+        }
+    }
+
+    /// The open questions.
+    pub fn questions(&self) -> impl Iterator<Item = &Approval> {
+        self.calls.iter().filter_map(|call| match &call.phase {
+            Phase::Asked(approval) => Some(&**approval),
+            _ => None,
+        })
+    }
+
+    /// When something happens by itself: the next deadline of a question, or the end of the active time.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let deadline = self.questions().filter_map(|question| question.deadline).min();
+        let wall = self.spec.limits.wall.zip(self.active_since);
+        let out_of_time = wall.map(|(wall, since)| since.plus(wall.saturating_sub(self.active)));
+        match (deadline, out_of_time) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        }
+    }
+
+    /// The active time until `now`; waiting for humans does not count.
+    #[must_use]
+    pub fn active_time(&self, now: Timestamp) -> Duration {
+        self.active + self.active_since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// Whether work was under way when the last event was written.
+    #[must_use]
+    pub fn has_open_work(&self) -> bool {
+        self.model_call.is_some() || self.calls.iter().any(|call| matches!(call.phase, Phase::Running { .. }))
+    }
+
+    /// The last text of the model: the partial result of a run that did not complete.
+    #[must_use]
+    pub fn last_text(&self) -> String {
+        let said = |message: &Arc<Message>| match &**message {
+            Message::Assistant(message) if !message.text.is_empty() => Some(message.text.clone()),
+            _ => None,
+        };
+        self.messages.iter().rev().find_map(said).unwrap_or_default()
+    }
+
+    /// The spec of a pinned tool.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<&ToolSpec> {
+        self.tools.as_deref()?.iter().find(|tool| tool.name == name)
+    }
+
+    fn waits_for_humans_only(&self) -> bool {
+        let busy = |phase: &Phase| matches!(phase, Phase::Running { .. } | Phase::Interrupted { .. } | Phase::InDoubt { .. });
+        self.model_call.is_none()
+            && self.cancelled_by.is_none()
+            && self.questions().next().is_some()
+            && !self.calls.iter().any(|call| busy(&call.phase))
+            && self.calls.iter().enumerate().all(|(place, call)| match call.phase {
+                Phase::Proposed | Phase::Cleared => self.blocked(place),
+                _ => true,
+            })
+    }
+
+    /// Whether a call must wait for an earlier one: only pure calls run beside each other.
+    #[must_use]
+    pub fn blocked(&self, place: usize) -> bool {
+        let pure = |call: &CallState| {
+            self.tool(&call.call.tool).is_none_or(|tool| tool.effect == EffectClass::Pure)
+        };
+        let Some(this) = self.calls.get(place) else { return false };
+        self.calls
+            .iter()
+            .take(place)
+            .any(|earlier| !matches!(earlier.phase, Phase::Settled(_)) && !(pure(earlier) && pure(this)))
+    }
+
+    /// Takes one event into the state.
+    pub fn apply(&mut self, event: &Event) {
+        self.last_seq = event.seq;
+        self.last_at = event.at;
+        self.apply_body(event);
+        self.absorb_settled_calls();
+        self.count_active_time(event.at);
+    }
+
+    fn apply_body(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::RunCreated { .. } => {}
+            EventBody::PersonaPinned { persona } => self.pin_persona(persona),
+            EventBody::ToolsPinned { tools } => self.pin_tools(tools),
+            EventBody::Forked { instruction, route, .. } => self.fork(instruction, route.as_ref()),
+            EventBody::Recovered { .. } => self.recover(),
+            EventBody::ModelCallStarted { step, reserved_tokens, reserved_micro_usd, .. } => {
+                self.model_failure = None;
+                self.model_call = Some(OpenModelCall {
+                    step: *step,
+                    reserved_tokens: *reserved_tokens,
+                    reserved_micro_usd: *reserved_micro_usd,
+                });
+            }
+            EventBody::ModelCallFinished { step, message, finish, receipt } => {
+                self.step = *step;
+                self.end_model_call(receipt.usage, receipt.micro_usd.unwrap_or_default());
+                self.take_answer(message, *finish);
+            }
+            EventBody::ModelCallFailed { failure, receipt, .. } => {
+                self.end_model_call(receipt.usage, receipt.micro_usd.unwrap_or_default());
+                self.model_failure = Some((failure.kind, failure.message.clone()));
+            }
+            EventBody::ModelCallLost { usage, micro_usd, .. } => self.end_model_call(*usage, *micro_usd),
+            EventBody::ToolCallStarted { call_id, effect, attempt } => {
+                let running = Phase::Running { effect: *effect, since: event.at };
+                self.with_call(call_id, |call| (call.phase, call.attempts) = (running, *attempt));
+            }
+            EventBody::ToolCallFinished { call_id, content, is_error, .. } => {
+                self.count_repeat(call_id, content);
+                self.settle(call_id, content.clone(), *is_error);
+            }
+            EventBody::ToolCallRefused { call_id, message, .. } => {
+                let content = vec![Part::text(message)];
+                self.count_repeat(call_id, &content);
+                self.settle(call_id, content, true);
+            }
+            EventBody::ToolCallInDoubt { call_id } => self.with_call(call_id, |call| {
+                if let Phase::Running { since, .. } | Phase::Interrupted { since } = call.phase {
+                    call.phase = Phase::InDoubt { since };
+                }
+            }),
+            EventBody::ApprovalRequested { approval, call_id, question, digest, deadline } => {
+                let asked = Approval {
+                    id: *approval,
+                    run: self.run,
+                    call_id: call_id.clone(),
+                    question: question.clone(),
+                    digest: *digest,
+                    asked_at: event.at,
+                    deadline: *deadline,
+                    ruling: None,
+                };
+                self.with_call(call_id, |call| call.phase = Phase::Asked(Box::new(asked)));
+            }
+            EventBody::ApprovalDecided { approval, ruling } => self.rule(*approval, ruling),
+            EventBody::ContextCompacted { elided, dropped, summary, tokens_after, .. } => {
+                self.summary.clone_from(summary);
+                compaction::apply(&mut self.messages, &self.spec.task, *elided, *dropped, summary);
+                self.context_tokens = *tokens_after;
+                self.model_failure = None;
+            }
+            EventBody::OutputRejected { errors } => {
+                self.repairs += 1;
+                self.unjudged = None;
+                self.say(Message::user(output::repair_request(errors)));
+            }
+            EventBody::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
+            EventBody::RunCompleted { text, output, .. } => {
+                self.outcome = Some(Outcome::Completed { text: text.clone(), output: output.clone() });
+            }
+            EventBody::RunFailed { reason, message, partial, .. } => {
+                self.outcome =
+                    Some(Outcome::Failed { reason: *reason, message: message.clone(), partial: partial.clone() });
+            }
+            EventBody::RunCancelled { partial, interrupted, .. } => {
+                self.outcome =
+                    Some(Outcome::Cancelled { partial: partial.clone(), interrupted: interrupted.clone() });
+            }
+        }
+    }
+
+    fn pin_persona(&mut self, persona: &Persona) {
+        self.context_tokens += (persona.prompt.len() as u64).div_ceil(4);
+        self.persona = Some(Arc::new(persona.clone()));
+    }
+
+    fn pin_tools(&mut self, tools: &[ToolSpec]) {
+        let weight = |tool: &ToolSpec| tool.description.len() + tool.input_schema.to_string().len();
+        self.context_tokens += (tools.iter().map(weight).sum::<usize>() as u64).div_ceil(4);
+        self.tools = Some(tools.into());
+    }
+
+    /// A fork starts its own account, asks its own questions, and treats work that was under way as interrupted.
+    fn fork(&mut self, instruction: &[Part], route: Option<&Route>) {
+        self.spend = Spend::default();
+        self.model_call = None;
+        self.model_failure = None;
+        self.cancelled_by = None;
+        self.outcome = None;
+        self.active = Duration::ZERO;
+        self.active_since = Some(self.last_at);
+        for call in &mut self.calls {
+            if let Phase::Asked(approval) = &call.phase {
+                call.phase = match approval.question {
+                    Question::InDoubt { announced_at, .. } => Phase::InDoubt { since: announced_at },
+                    _ => Phase::Proposed,
+                };
+            }
+        }
+        if let Some(route) = route {
+            self.route = Arc::new(route.clone());
+        }
+        if !instruction.is_empty() {
+            self.unjudged = None;
+            self.queued.extend_from_slice(instruction);
+        }
+    }
+
+    /// What was announced and not confirmed is sorted by what a crash means for it.
+    fn recover(&mut self) {
+        for call in &mut self.calls {
+            if let Phase::Running { effect, since } = call.phase {
+                call.phase = match effect {
+                    EffectClass::Pure | EffectClass::Keyed => Phase::Cleared,
+                    EffectClass::Probe => Phase::Interrupted { since },
+                    // The event `tool_call_in_doubt` follows.
+                    EffectClass::Once => Phase::Running { effect, since },
+                };
+            }
+        }
+    }
+
+    fn end_model_call(&mut self, usage: Usage, micro_usd: MicroUsd) {
+        self.model_call = None;
+        self.spend.steps += 1;
+        self.spend.usage += usage;
+        self.spend.micro_usd = MicroUsd(self.spend.micro_usd.0.saturating_add(micro_usd.0));
+    }
+
+    fn take_answer(&mut self, message: &AssistantMessage, finish: FinishReason) {
+        let proposed = |call: &ToolCall| CallState { call: call.clone(), phase: Phase::Proposed, attempts: 0 };
+        self.calls = message.calls.iter().map(proposed).collect();
+        self.unjudged = message.calls.is_empty().then_some(finish);
+        self.say(Message::Assistant(message.clone()));
+    }
+
+    fn rule(&mut self, approval: ApprovalId, ruling: &Ruling) {
+        let asked = |call: &&mut CallState| matches!(&call.phase, Phase::Asked(asked) if asked.id == approval);
+        let Some(call) = self.calls.iter_mut().find(asked) else { return };
+        let Phase::Asked(question) = std::mem::replace(&mut call.phase, Phase::Proposed) else { return };
+        let result = |text: String, is_error| {
+            Phase::Settled(ToolMessage {
+                call_id: call.call.id.clone(),
+                tool: call.call.tool.clone(),
+                content: vec![Part::text(text)],
+                is_error,
+            })
+        };
+        let by = &ruling.by;
+        call.phase = match &ruling.answer {
+            Answer::Approve | Answer::Retry => Phase::Cleared,
+            Answer::Deny { reason } => result(output::denied(by, reason.as_deref()), true),
+            Answer::Reply { text } => result(text.clone(), false),
+            Answer::Happened { result: known } => result(output::happened(known.as_deref()), false),
+            Answer::Abort => {
+                self.aborted = true;
+                Phase::Asked(question.clone())
+            }
+        };
+        self.decisions.push(output::decision_line(&question.question, &ruling.answer, by));
+    }
+
+    fn settle(&mut self, call_id: &str, content: Vec<Part>, is_error: bool) {
+        self.with_call(call_id, |call| {
+            let tool = call.call.tool.clone();
+            call.phase = Phase::Settled(ToolMessage { call_id: call_id.to_owned(), tool, content, is_error });
+        });
+    }
+
+    fn count_repeat(&mut self, call_id: &str, content: &[Part]) {
+        let Some(call) = self.calls.iter().find(|call| call.call.id == call_id) else { return };
+        let text = masque_types::message::joined_text(content);
+        let result = Digest::of(text);
+        let entry = self.repeats.entry(call.call.digest()).or_insert(Repeats { result, count: 0 });
+        entry.count = if entry.result == result { entry.count + 1 } else { 1 };
+        entry.result = result;
+    }
+
+    fn with_call(&mut self, call_id: &str, change: impl FnOnce(&mut CallState)) {
+        if let Some(call) = self.calls.iter_mut().find(|call| call.call.id == call_id) {
+            change(call);
+        }
+    }
+
+    /// When the last call of an answer is settled, the results enter the conversation together, in order.
+    fn absorb_settled_calls(&mut self) {
+        if !self.calls.is_empty() && self.calls.iter().all(|call| matches!(call.phase, Phase::Settled(_))) {
+            for call in std::mem::take(&mut self.calls) {
+                if let Phase::Settled(message) = call.phase {
+                    self.say(Message::Tool(message));
+                }
+            }
+        }
+        if self.calls.is_empty() && self.model_call.is_none() && !self.queued.is_empty() {
+            let content = std::mem::take(&mut self.queued);
+            self.say(Message::User { content });
+        }
+    }
+
+    fn say(&mut self, message: Message) {
+        self.context_tokens += message.estimated_tokens();
+        self.messages.push(Arc::new(message));
+    }
+
+    fn count_active_time(&mut self, at: Timestamp) {
+        match (self.status(), self.active_since) {
+            (RunStatus::Waiting, Some(since)) => {
+                self.active += at.since(since);
+                self.active_since = None;
+            }
+            (RunStatus::Running, None) => self.active_since = Some(at),
+            _ => {}
+        }
+    }
+}
