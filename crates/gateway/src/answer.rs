@@ -1,0 +1,91 @@
+//! What one try of a dialect gives, and the pieces that it shows on the way.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use masque_types::{
+    cost::Usage,
+    message::{AssistantMessage, Message, ToolCall},
+    model::{FinishReason, ModelDelta, ModelRequest},
+};
+use serde_json::Value;
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) message: AssistantMessage,
+    pub(crate) finish: FinishReason,
+    /// The provider's count; absent when it gave none.
+    pub(crate) usage: Option<Usage>,
+    pub(crate) reported_model: Option<String>,
+    pub(crate) response_id: Option<String>,
+}
+
+/// Shows pieces of an answer and remembers whether any was shown: from then on nothing else may take its place.
+pub(crate) struct Screen<'a> {
+    show: &'a (dyn Fn(ModelDelta) + Send + Sync),
+    shown: AtomicBool,
+}
+
+impl<'a> Screen<'a> {
+    pub(crate) fn new(show: &'a (dyn Fn(ModelDelta) + Send + Sync)) -> Self {
+        Self { show, shown: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn text(&self, text: &str) {
+        self.piece(text, ModelDelta::Text);
+    }
+
+    pub(crate) fn reasoning(&self, text: &str) {
+        self.piece(text, ModelDelta::Reasoning);
+    }
+
+    fn piece(&self, text: &str, delta: fn(String) -> ModelDelta) {
+        if !text.is_empty() {
+            self.shown.store(true, Ordering::Relaxed);
+            (self.show)(delta(text.to_owned()));
+        }
+    }
+
+    /// Something that is no part of an answer.
+    pub(crate) fn notice(&self, delta: ModelDelta) {
+        (self.show)(delta);
+    }
+
+    pub(crate) fn has_shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
+    }
+}
+
+/// The arguments of a call as they came: a text that is no JSON stays a text, nothing is an empty object.
+pub(crate) fn parse_arguments(text: &str) -> Value {
+    if text.trim().is_empty() {
+        return Value::Object(serde_json::Map::new());
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// The arguments of an earlier call as an object, which is what providers accept in a history.
+pub(crate) fn arguments_object(call: &ToolCall) -> Value {
+    match &call.arguments {
+        Value::Object(_) => call.arguments.clone(),
+        other => serde_json::json!({ "invalid_arguments": other }),
+    }
+}
+
+/// What an earlier answer of this very provider wants sent back.
+pub(crate) fn opaque_of<'a>(message: &'a AssistantMessage, provider: &str) -> Option<&'a Value> {
+    message.opaque.as_ref().filter(|opaque| opaque.get("provider").and_then(Value::as_str) == Some(provider))
+}
+
+/// A rough count for providers that give none.
+pub(crate) fn estimated_usage(request: &ModelRequest, message: &AssistantMessage) -> Usage {
+    let history: u64 = request.messages.iter().map(|message| message.estimated_tokens()).sum();
+    let tools: usize =
+        request.tools.iter().map(|tool| tool.description.len() + tool.input_schema.to_string().len()).sum();
+    let system = (request.system.len() + tools) as u64;
+    Usage {
+        input_tokens: history + system.div_ceil(4),
+        output_tokens: Message::Assistant(message.clone()).estimated_tokens(),
+        ..Usage::default()
+    }
+}
