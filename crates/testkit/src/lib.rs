@@ -1,1 +1,9 @@
-//! placeholder
+//! What the tests of Masque share: stores on both databases, disks that are too small, sample runs, fake providers.
+//! Leaves out every assertion about a single crate, which stands in that crate's tests.
+
+#[cfg(feature = "store")]
+pub mod database;
+#[cfg(feature = "store")]
+pub mod disk;
+#[cfg(feature = "store")]
+pub mod sample;

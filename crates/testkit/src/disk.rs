@@ -1,0 +1,63 @@
+//! A disk that is too small, or cannot be written: a mounted tmpfs of its own. Only root can mount.
+
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_remount, unmount};
+
+/// A small file system; it is unmounted when this is dropped.
+#[derive(Debug)]
+pub struct SmallDisk {
+    directory: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts a disk of some size; none, with a word about it, when this user may not.
+    ///
+    /// # Panics
+    /// When there is no temporary directory.
+    #[must_use]
+    pub fn mount(bytes: u64) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = std::ffi::CString::new(format!("size={bytes}")).expect("no NUL");
+        if let Err(error) = mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), Some(options.as_c_str())) {
+            crate::database::skip(&format!("a small disk cannot be mounted: {error}"));
+            return None;
+        }
+        // Kept from other mount namespaces, which would hold it busy.
+        let _best_effort = mount_change(directory.path(), MountPropagationFlags::PRIVATE);
+        Some(Self { directory })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Takes all space that is left; removing the returned file gives it back.
+    ///
+    /// # Panics
+    /// When the file cannot be made.
+    #[must_use]
+    pub fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let path = self.path().join("filler");
+        let mut file = fs_err::File::create(&path).expect("a file on the small disk");
+        while file.write_all(&[0; 512]).is_ok() {}
+        path
+    }
+
+    /// Makes it read-only.
+    ///
+    /// # Panics
+    /// When the system refuses, for example because a file is open for writing.
+    pub fn make_read_only(&self) {
+        mount_remount(self.path(), MountFlags::RDONLY, "").expect("the small disk is mounted again, read-only");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _best_effort = unmount(self.path(), UnmountFlags::DETACH);
+    }
+}
