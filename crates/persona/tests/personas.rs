@@ -1,4 +1,5 @@
 //! Personas on disk: what is found, who wins, and what is said about files that are wrong.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
@@ -94,6 +95,20 @@ fn every_key_arrives_in_the_persona() {
     let mut persona = persona.unwrap();
     persona.source = "data-expert.md".to_owned();
     assert_json_snapshot!("every_key", persona);
+}
+
+#[test]
+fn the_examples_of_the_book_are_right() {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src");
+    for (page, name) in [("personas.md", "data-expert"), ("getting-started.md", "release-notes")] {
+        let page = fs_err::read_to_string(book.join(page)).unwrap();
+        let example = page.split("```markdown\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let file = format!("{name}.md");
+        let project = Project::new(&[(&file, example), (&format!("{name}/schemas/report.json"), "{}")]);
+        let (persona, diagnostics) = validate_file(&project.0.path().join(&file));
+        assert_eq!(project.shown(&diagnostics), "");
+        assert_eq!(persona.unwrap().name, name);
+    }
 }
 
 #[test]

@@ -63,9 +63,8 @@ fn check_package(rules: &Rules, package: &Package) -> Vec<String> {
 }
 
 fn is_allowed(allowed: &[String], license: &str) -> bool {
-    // Older packages write `MIT/Apache-2.0`.
-    let mode = spdx::ParseMode { allow_slash_as_or_operator: true, ..spdx::ParseMode::STRICT };
-    Expression::parse_mode(license, mode).is_ok_and(|expression| {
+    // Older packages write `MIT/Apache-2.0`: lax.
+    Expression::parse_mode(license, spdx::ParseMode::LAX).is_ok_and(|expression| {
         expression.evaluate(|requirement| allowed.iter().any(|allowed| *allowed == requirement.to_string()))
     })
 }
