@@ -1,0 +1,25 @@
+//! Tools that run inside Masque because they need the network under a guard, or the store: the trait, one file each.
+
+mod address;
+pub mod ask;
+pub mod fetch;
+mod page;
+pub mod result;
+mod target;
+
+use masque_types::{
+    BoxFuture,
+    tool::{Invocation, ToolOutput, ToolSpec},
+};
+
+/// A tool that runs inside Masque.
+///
+/// Implementers bound the time of a call, never panic on arguments (they may not fit the schema), answer failures as
+/// an error output that says what to do next, and stop their work when the future is dropped.
+pub trait HostTool: Send + Sync {
+    /// What the tool declares; the same on every call.
+    fn spec(&self) -> ToolSpec;
+
+    /// Performs a call.
+    fn call<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ToolOutput>;
+}

@@ -1,0 +1,17 @@
+//! The MCP client: servers as programs in the sandbox or over HTTP, their tools as ours, their results as content.
+//!
+//! Everything that a server says about itself is data of a stranger: names are checked, texts cleaned and cut, and a
+//! tool that changes after the run started is not called any more.
+
+mod catalogue;
+mod connection;
+mod content;
+mod sanitise;
+mod server;
+mod source;
+mod stderr;
+
+pub(crate) use connection::{How, StartFailure};
+pub(crate) use content::output;
+pub(crate) use server::{CallFailure, Request, Server};
+pub(crate) use source::{Source, headers};

@@ -1,0 +1,134 @@
+//! One MCP server as a source of tools: what it had at the start, and calls to exactly that.
+
+use std::{collections::HashMap, sync::Arc};
+
+use masque_types::{
+    diagnostic::Diagnostic,
+    persona::{McpServer, McpTransport},
+    tool::{Invocation, Place, ToolOutput, ToolSpec},
+};
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::{
+    catalogue::{self, Catalogue, Origin},
+    connection::{How, StartFailure},
+    content,
+    server::{CallFailure, Line, Request, Server},
+};
+use crate::server::IDEMPOTENCY_KEY;
+
+/// A server and the tools that it had when the run started.
+#[derive(Debug)]
+pub(crate) struct Source {
+    server: Arc<Server>,
+    origin: Origin,
+    catalogue: Catalogue,
+    /// What the newest start of the server lists.
+    newest: Mutex<Newest>,
+}
+
+#[derive(Debug)]
+struct Newest {
+    generation: u64,
+    catalogue: Catalogue,
+}
+
+impl Source {
+    /// Starts a server and lists its tools.
+    ///
+    /// # Errors
+    /// When it does not start, or does not list its tools.
+    pub(crate) async fn start(
+        name: &str,
+        file: &str,
+        settings: &McpServer,
+        how: How,
+    ) -> Result<(Self, Vec<Diagnostic>), StartFailure> {
+        let place = match settings.transport {
+            McpTransport::Stdio { .. } => Place::Sandbox,
+            McpTransport::Http { .. } => Place::Remote,
+        };
+        let origin = Origin { server: name.to_owned(), file: file.to_owned(), place, settings: settings.clone() };
+        let server = Arc::new(Server::start(format!("mcp:{name}"), how, settings.timeout).await?);
+        let listed = match server.line().await {
+            Ok(line) => catalogue::ask(&line.peer, settings.timeout).await,
+            Err(CallFailure(reason)) => Err(reason),
+        };
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(reason) => {
+                server.close().await;
+                return Err(StartFailure::Server(reason));
+            }
+        };
+        let (catalogue, diagnostics) = catalogue::catalogue(&origin, listed);
+        let newest = Mutex::new(Newest { generation: 1, catalogue: catalogue.clone() });
+        Ok((Self { server, origin, catalogue, newest }, diagnostics))
+    }
+
+    /// Its tools by the server's own names.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = (&String, &ToolSpec)> {
+        self.catalogue.iter()
+    }
+
+    /// Performs a call to one of [`Source::tools`].
+    pub(crate) async fn call(&self, tool: &str, invocation: &Invocation) -> ToolOutput {
+        match self.try_call(tool, invocation).await {
+            Ok(output) => output,
+            Err(CallFailure(reason)) => ToolOutput::error(reason),
+        }
+    }
+
+    async fn try_call(&self, tool: &str, invocation: &Invocation) -> Result<ToolOutput, CallFailure> {
+        let line = self.server.line().await?;
+        self.check_unchanged(&line, tool).await?;
+        let mut meta = serde_json::Map::new();
+        meta.insert(IDEMPOTENCY_KEY.to_owned(), json!(invocation.idempotency_key));
+        let arguments = &invocation.call.arguments;
+        let request = Request { tool, arguments, meta, limit: self.origin.settings.timeout };
+        self.server.call_over(&line, request).await.map(content::output)
+    }
+
+    /// A server that was started again may have become another one: what it lists now must be what it listed then.
+    async fn check_unchanged(&self, line: &Line, tool: &str) -> Result<(), CallFailure> {
+        let mut newest = self.newest.lock().await;
+        if newest.generation != line.generation {
+            let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await.map_err(CallFailure)?;
+            let (catalogue, _) = catalogue::catalogue(&self.origin, listed);
+            *newest = Newest { generation: line.generation, catalogue };
+        }
+        let digest = |catalogue: &Catalogue| catalogue.get(tool).map(ToolSpec::digest);
+        if digest(&newest.catalogue) == digest(&self.catalogue) {
+            return Ok(());
+        }
+        Err(CallFailure(format!(
+            "`mcp:{}/{tool}` is not what it was when the run started (the server was started again and declares it \
+             differently); it is not called any more",
+            self.origin.server
+        )))
+    }
+
+    /// Ends the server.
+    pub(crate) async fn close(&self) {
+        self.server.close().await;
+    }
+}
+
+/// The headers of a persona's file.
+///
+/// # Errors
+/// For what is no header; the value is not repeated, it may be a secret.
+pub(crate) fn headers<'a>(
+    written: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<HashMap<HeaderName, HeaderValue>, String> {
+    let mut headers = HashMap::new();
+    for (name, value) in written {
+        let parsed = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value.as_str()).ok());
+        let (name, mut value) = parsed.ok_or_else(|| format!("the header `{name}` or its value is not valid HTTP"))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
