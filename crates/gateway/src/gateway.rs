@@ -143,6 +143,17 @@ impl Gateway {
         }
     }
 
+    /// The models of the local servers that a probe found, without those that only make embeddings.
+    #[must_use]
+    pub fn local_models(&self) -> Vec<ModelRef> {
+        let of = |(name, provider): (&String, &Provider)| {
+            let models = provider.config.models.clone().filter(|_| provider.config.local).unwrap_or_default();
+            let chats = models.into_iter().filter(|model| !model.contains("embed"));
+            chats.map(|model| ModelRef { provider: name.clone(), model }).collect::<Vec<_>>()
+        };
+        self.providers.iter().flat_map(of).collect()
+    }
+
     fn provider(&self, model: &ModelRef) -> Result<&Provider, Reason> {
         self.providers.get(&model.provider).ok_or_else(|| Reason::UnknownProvider {
             provider: model.provider.clone(),

@@ -14,7 +14,7 @@ use crate::{
 /// Asks each local provider for its models (`GET {base_url}/models`, which Ollama, LM Studio, vLLM and llama.cpp all
 /// answer), all at once. Those that do not answer within `limit` are missing in the result.
 ///
-/// The caller puts what is found into [`ProviderConfig::models`].
+/// [`local`] does the same and notes what is found in [`ProviderConfig::models`].
 pub async fn probe_local(
     providers: &BTreeMap<String, ProviderConfig>,
     limit: Duration,
@@ -26,6 +26,18 @@ pub async fn probe_local(
         async move { Some((name.clone(), answer.await.ok().flatten()?)) }
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// How long a server on this machine may take: it either answers at once or is not there.
+const USUAL_LIMIT: Duration = Duration::from_millis(400);
+
+/// Asks each local provider for its models and notes in the providers what was found.
+pub async fn local(providers: &mut BTreeMap<String, ProviderConfig>) {
+    for (name, models) in probe_local(providers, USUAL_LIMIT).await {
+        if let Some(provider) = providers.get_mut(&name) {
+            provider.models = Some(models);
+        }
+    }
 }
 
 async fn models(clients: &Clients, name: &str, provider: &ProviderConfig, limit: Duration) -> Option<Vec<String>> {
