@@ -9,11 +9,23 @@
 //! copy of that data, executes it with raw system calls only. It becomes the init of its process namespace and starts
 //! the program. Every failing step is reported back as a typed error; nothing is skipped silently.
 
+mod assemble;
+mod cgroup;
 mod child;
 mod error;
+mod hidden;
+mod inside;
+mod landlock;
 mod launcher;
 mod mechanism;
+mod plan;
 mod profile;
+mod protect;
+mod seccomp;
+mod start;
+mod step;
+mod sys;
+mod system;
 
 pub use child::{Child, Exit, Stderr, Stdin, Stdout};
 pub use error::Error;

@@ -1,0 +1,138 @@
+//! Starts a plan: makes the pipes, clones, and reads whether the child succeeded. And starts unconfined programs.
+
+#![expect(unsafe_code, reason = "the clone")]
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::unix::process::CommandExt,
+    process::Stdio,
+};
+
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, WaitIdOptions},
+};
+
+use crate::{
+    Command, Error,
+    cgroup::Group,
+    child::{Started, Streams, Tree},
+    inside::{self, Ends},
+    plan::Plan,
+    protect::Placeholder,
+    step::{Failure, USER_NAMESPACE},
+    sys::{self, Cloned, SignalSet},
+};
+
+/// Why a start failed.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Before the child ran.
+    Launch { mechanism: &'static str, doing: &'static str, source: io::Error },
+    /// In the child.
+    Inside(Failure),
+}
+
+/// Starts a confined program. Returns when it is being executed.
+pub(crate) fn start(plan: &mut Plan, mut group: Group, placeholders: Vec<Placeholder>) -> Result<Started, Refusal> {
+    let pipes = |source| Refusal::Launch { mechanism: "pipes", doing: "making pipes", source };
+    let (ends, streams, report, status) = make_pipes().map_err(pipes)?;
+    plan.cgroups = std::mem::take(&mut group.join);
+    let mut keep: Vec<u32> = ends.all().iter().map(|end| end.as_raw_fd().unsigned_abs()).collect();
+    keep.extend(plan.cgroups.iter().map(|file| file.as_raw_fd().unsigned_abs()));
+    keep.sort_unstable();
+
+    // No handler of this process may run in the child.
+    let before = sys::set_blocked_signals(SignalSet::All);
+    // SAFETY: the child goes on in `inside::run`, which never returns and follows the rules.
+    let cloned = unsafe { sys::clone_process(plan.namespaces, group.directory.as_ref().map(AsFd::as_fd)) };
+    if let Ok(Cloned::Child) = cloned {
+        inside::run(plan, &ends, &keep);
+    }
+    sys::set_blocked_signals(SignalSet::These(before));
+    drop(ends);
+    plan.cgroups.clear();
+    group.directory = None;
+    match cloned {
+        Ok(Cloned::Parent { id, process }) => {
+            let tree = Tree::Namespace { status, group, placeholders };
+            confirm(Started { id, process, streams: Some(streams), tree }, &report)
+        }
+        Ok(Cloned::Child) => sys::exit(1),
+        Err(errno) => Err(Refusal::Launch {
+            mechanism: USER_NAMESPACE,
+            doing: "cloning into new namespaces",
+            source: errno.into(),
+        }),
+    }
+}
+
+fn make_pipes() -> io::Result<(Ends, Streams, OwnedFd, OwnedFd)> {
+    let (stdin, own_stdin) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (own_stdout, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (own_stderr, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (own_report, report) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (own_status, status) = pipe_with(PipeFlags::CLOEXEC)?;
+    // Reading after the end of a killed init must not wait.
+    rustix::io::ioctl_fionbio(&own_status, true)?;
+    let ends = Ends {
+        stdin: above_standard(stdin)?,
+        stdout: above_standard(stdout)?,
+        stderr: above_standard(stderr)?,
+        report: above_standard(report)?,
+        status: above_standard(status)?,
+    };
+    Ok((ends, Streams { stdin: own_stdin, stdout: own_stdout, stderr: own_stderr }, own_report, own_status))
+}
+
+/// The same pipe under a number that the standard streams will not take.
+fn above_standard(end: OwnedFd) -> io::Result<OwnedFd> {
+    if end.as_raw_fd() > 2 { Ok(end) } else { Ok(rustix::io::fcntl_dupfd_cloexec(end, 3)?) }
+}
+
+/// Waits until the program is executed, or reaps the child and tells what failed.
+fn confirm(mut started: Started, report: &OwnedFd) -> Result<Started, Refusal> {
+    let mut bytes = [0; Failure::LENGTH];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(report, &mut bytes[..]));
+    if matches!(read, Ok(0)) {
+        return Ok(started);
+    }
+    // A child that reported is on its way out.
+    let reaped = started.reap(WaitIdOptions::empty());
+    match (Failure::decode(&bytes), reaped) {
+        (Some(failure), Ok(_)) => Err(Refusal::Inside(failure)),
+        (_, result) => Err(Refusal::Launch {
+            mechanism: "processes",
+            doing: "reading the report of the child",
+            source: result.err().unwrap_or_else(|| io::ErrorKind::InvalidData.into()),
+        }),
+    }
+}
+
+/// Starts a program without a sandbox, in its own process group.
+pub(crate) fn start_plain(command: &Command, directory: &std::path::Path) -> Result<Started, Error> {
+    let failed = |source| Error::Process { doing: "start a program without a sandbox", source };
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
+    let mut process = std::process::Command::new(&command.program);
+    process.args(&command.args).env_clear().envs(&command.env).current_dir(directory).process_group(0);
+    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = process
+        .spawn()
+        .map_err(|source| Error::Program { program: command.program.to_string_lossy().into_owned(), source })?;
+    let id = i32::try_from(child.id()).unwrap_or_default();
+    let descriptor = Pid::from_raw(id).ok_or(rustix::io::Errno::SRCH);
+    let descriptor = descriptor.and_then(|id| rustix::process::pidfd_open(id, PidfdFlags::empty()));
+    let streams = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());
+    match (descriptor, streams) {
+        (Ok(process), Some(((stdin, stdout), stderr))) => {
+            let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
+            Ok(Started { id, process, streams: Some(streams), tree: Tree::ProcessGroup })
+        }
+        (descriptor, _) => {
+            let killed = child.kill().and_then(|()| child.wait());
+            let source = descriptor.err().map(io::Error::from).or(killed.err());
+            Err(failed(source.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())))
+        }
+    }
+}

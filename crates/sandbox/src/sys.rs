@@ -1,0 +1,305 @@
+//! The system calls for which `rustix` has no safe function.
+//!
+//! Everything here is usable in a cloned child: no allocation, no locks, errors as plain numbers.
+
+#![expect(unsafe_code, reason = "raw system calls; each states why it is sound")]
+
+use std::{
+    ffi::CStr,
+    mem::size_of,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use rustix::io::Errno;
+
+/// Result of a raw system call.
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
+
+/// Signals are changed from 1 to this one.
+const LAST_SIGNAL: i32 = 64;
+
+fn check(value: libc::c_long) -> Result<libc::c_long> {
+    if value == -1 {
+        // Reads the thread's error number; allocates nothing.
+        let code = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL);
+        return Err(Errno::from_raw_os_error(code));
+    }
+    Ok(value)
+}
+
+/// The kernel's `struct clone_args`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// What a clone returned.
+pub(crate) enum Cloned {
+    /// In the caller: the new process.
+    Parent {
+        /// Its process id.
+        id: i32,
+        /// The descriptor of the process.
+        process: OwnedFd,
+    },
+    /// In the new process.
+    Child,
+}
+
+/// Clones the calling process, with one thread, into new namespaces and optionally a cgroup.
+///
+/// # Safety
+/// The caller may have other threads, so the child may hold copies of locked locks: it must use async-signal-safe
+/// functions only, must not allocate, and must end by exit or exec.
+pub(crate) unsafe fn clone_process(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    let mut process: RawFd = -1;
+    let mut arguments = CloneArguments {
+        flags: namespaces | libc::CLONE_PIDFD as u64,
+        pidfd: ptr::from_mut(&mut process) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArguments::default()
+    };
+    if let Some(cgroup) = cgroup {
+        arguments.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP, which libc declares as a 32-bit number.
+        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: the arguments are a valid struct of the given size, without stack: the child goes on on a copy of this
+    // one. The rest is the caller's promise.
+    let id =
+        check(unsafe { libc::syscall(libc::SYS_clone3, ptr::from_mut(&mut arguments), size_of::<CloneArguments>()) })?;
+    if id == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel stored a new descriptor that nobody else owns.
+    Ok(Cloned::Parent { id: id as i32, process: unsafe { OwnedFd::from_raw_fd(process) } })
+}
+
+/// Ends the process at once, without running anything.
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// All signals blocked or none, for the calling thread; returns what was before.
+pub(crate) fn set_blocked_signals(set: SignalSet) -> libc::sigset_t {
+    // SAFETY: both sets are owned and initialised before they are read.
+    unsafe {
+        let mut new: libc::sigset_t = std::mem::zeroed();
+        let mut old: libc::sigset_t = std::mem::zeroed();
+        match set {
+            SignalSet::All => _ = libc::sigfillset(&raw mut new),
+            SignalSet::Empty => _ = libc::sigemptyset(&raw mut new),
+            SignalSet::These(these) => new = these,
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const new, &raw mut old);
+        old
+    }
+}
+
+/// A set of signals.
+pub(crate) enum SignalSet {
+    /// Every one.
+    All,
+    /// None.
+    Empty,
+    /// An earlier result.
+    These(libc::sigset_t),
+}
+
+/// Gives every signal its default action, ignored ones included.
+pub(crate) fn reset_signal_actions() {
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: a zeroed action is the default one; signals that cannot be changed are refused by the kernel.
+        unsafe {
+            let action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        }
+    }
+}
+
+/// A descriptor that becomes readable when a child ended. The signal must be blocked.
+pub(crate) fn child_signals() -> Result<OwnedFd> {
+    // SAFETY: the set is owned and initialised; the new descriptor is owned by nobody else.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        check(descriptor.into())?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// What happens to a range of descriptors.
+pub(crate) enum Range {
+    /// They are closed.
+    Close,
+    /// They are closed when another program is executed.
+    CloseOnExecute,
+}
+
+/// Makes it impossible to ever gain a capability again, by any program.
+pub(crate) fn drop_bounding_set() -> Result<()> {
+    for capability in 0..64_u64 {
+        // SAFETY: takes numbers only.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into()) {
+            Ok(_) => {}
+            // Beyond the last capability of this kernel.
+            Err(Errno::INVAL) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Moves the calling thread into a new cgroup namespace, so that it does not see where its group stands.
+pub(crate) fn hide_cgroups() -> Result<()> {
+    // SAFETY: takes a flag that changes no memory and no descriptor.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }.into())?;
+    Ok(())
+}
+
+/// Closes the descriptors `first..=last`.
+pub(crate) fn close_range(first: u32, last: u32, range: Range) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    let flags: libc::c_uint = match range {
+        Range::Close => 0,
+        Range::CloseOnExecute => 4, // CLOSE_RANGE_CLOEXEC
+    };
+    // SAFETY: called in a cloned child only, whose copies of the descriptors no live object uses afterwards.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
+    Ok(())
+}
+
+/// The kernel's `struct mount_attr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+/// Sets attributes on a mount; on everything below it as well with [`Depth::Tree`], which is also made private.
+pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, depth: Depth) -> Result<()> {
+    let (flags, propagation) = match depth {
+        Depth::One => (libc::AT_EMPTY_PATH, 0),
+        Depth::Tree => (libc::AT_EMPTY_PATH | libc::AT_RECURSIVE, libc::MS_PRIVATE as u64),
+    };
+    let attributes = MountAttributes { set, clear: 0, propagation, user_namespace: 0 };
+    // SAFETY: the path is an empty C string and the attributes are a valid struct of the given size.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            ptr::from_ref(&attributes),
+            size_of::<MountAttributes>(),
+        )
+    })?;
+    Ok(())
+}
+
+/// How far mount attributes reach.
+#[derive(Clone, Copy)]
+pub(crate) enum Depth {
+    /// One mount.
+    One,
+    /// The mount and all below it.
+    Tree,
+}
+
+/// The version of Landlock in this kernel; an error where there is none.
+pub(crate) fn landlock_version() -> Result<u32> {
+    // SAFETY: the documented query: no attributes, flag 1.
+    let version =
+        check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<u8>(), 0_usize, 1_u32) })?;
+    Ok(u32::try_from(version).unwrap_or(0))
+}
+
+/// The kernel's `struct landlock_ruleset_attr`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LandlockRights {
+    /// Rights over files.
+    pub(crate) files: u64,
+    /// Rights over TCP ports, from version 4 on.
+    pub(crate) network: u64,
+    /// Scopes, from version 6 on.
+    pub(crate) scopes: u64,
+}
+
+/// A new rule set; `size` is how much of the rights this kernel knows.
+pub(crate) fn landlock_rule_set(rights: &LandlockRights, size: usize) -> Result<OwnedFd> {
+    let size = size.min(size_of::<LandlockRights>());
+    // SAFETY: the attributes are valid for `size` bytes; the new descriptor is owned by nobody else.
+    unsafe {
+        let descriptor = check(libc::syscall(libc::SYS_landlock_create_ruleset, ptr::from_ref(rights), size, 0_u32))?;
+        Ok(OwnedFd::from_raw_fd(descriptor as RawFd))
+    }
+}
+
+/// Allows rights beneath a file or directory.
+pub(crate) fn landlock_allow(rules: BorrowedFd<'_>, beneath: BorrowedFd<'_>, rights: u64) -> Result<()> {
+    #[repr(C, packed)]
+    struct PathBeneath {
+        rights: u64,
+        parent: RawFd,
+    }
+    let rule = PathBeneath { rights, parent: beneath.as_raw_fd() };
+    // SAFETY: rule type 1 takes exactly this packed struct.
+    check(unsafe {
+        libc::syscall(libc::SYS_landlock_add_rule, rules.as_raw_fd(), 1_u32, (&raw const rule).cast::<u8>(), 0_u32)
+    })?;
+    Ok(())
+}
+
+/// Confines the calling thread to a rule set. Needs no_new_privs.
+pub(crate) fn landlock_confine(rules: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: takes a descriptor and no memory.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0_u32) })?;
+    Ok(())
+}
+
+/// Installs a filter of system calls. Needs no_new_privs.
+pub(crate) fn install_filter(program: &[seccompiler::sock_filter]) -> Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const seccompiler::sock_filter,
+    }
+    let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = Program { length, filter: program.as_ptr() };
+    // SAFETY: operation 1 (set filter) reads a valid program of the given length.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, 1_u32, 0_u32, ptr::from_ref(&program)) })?;
+    Ok(())
+}
+
+/// Executes a program; returns only on failure.
+///
+/// # Safety
+/// Both lists must end with a null pointer and consist of valid C strings otherwise.
+pub(crate) unsafe fn execute(
+    program: &CStr,
+    arguments: *const *const libc::c_char,
+    environment: *const *const libc::c_char,
+) -> Errno {
+    // SAFETY: the program is a C string; the lists are the caller's promise.
+    let result = unsafe { libc::execve(program.as_ptr(), arguments, environment) };
+    check(result.into()).err().unwrap_or(Errno::INVAL)
+}
