@@ -5,5 +5,6 @@
 pub mod database;
 #[cfg(feature = "store")]
 pub mod disk;
+pub mod providers;
 #[cfg(feature = "store")]
 pub mod sample;

@@ -3,6 +3,8 @@
 //! Owns the server and what is common to the dialects. A request that breaks a rule of its dialect is answered with
 //! 400 and a reason, which [`FakeProvider::violations`] keeps.
 
+#![expect(clippy::indexing_slicing, reason = "indexing a JSON value gives null for what is missing")]
+
 mod anthropic;
 mod gemini;
 mod openai;
@@ -12,13 +14,14 @@ mod turn;
 
 pub use server::{FakeProvider, Recorded};
 pub use turn::{Fault, Turn, TurnCall};
+pub use {anthropic::Anthropic, gemini::Gemini, openai::OpenAi};
 
 /// A fake of OpenAI's chat completions, at `{url}/chat/completions`; [`FakeProvider::url`] ends in `/v1`.
-pub type FakeOpenAi = FakeProvider<openai::OpenAi>;
+pub type FakeOpenAi = FakeProvider<OpenAi>;
 /// A fake of Anthropic's messages.
-pub type FakeAnthropic = FakeProvider<anthropic::Anthropic>;
+pub type FakeAnthropic = FakeProvider<Anthropic>;
 /// A fake of Google's `generateContent`.
-pub type FakeGemini = FakeProvider<gemini::Gemini>;
+pub type FakeGemini = FakeProvider<Gemini>;
 
 /// What the dialects do differently. Implemented in this folder only.
 pub trait Wire: Send + Sync + 'static {

@@ -227,9 +227,9 @@ fn paced(
     pause: Option<Duration>,
     watch: Watch,
 ) -> impl futures::Stream<Item = Result<Bytes, io::Error>> {
-    stream::unfold((pieces.into_iter(), watch), move |(mut pieces, mut watch)| async move {
+    stream::unfold((pieces.into_iter(), watch), move |(mut pieces, watch)| async move {
         let Some(piece) = pieces.next() else {
-            watch.is_finished = true;
+            watch.finish();
             return None;
         };
         if let Some(pause) = pause {
@@ -238,7 +238,6 @@ fn paced(
         let item = match piece {
             Piece::Send(bytes) => Ok(bytes),
             Piece::Break => {
-                watch.is_finished = true;
                 // What was sent must leave before the connection breaks.
                 tokio::task::yield_now().await;
                 Err(io::Error::from(io::ErrorKind::ConnectionReset))
@@ -257,6 +256,12 @@ fn paced(
 struct Watch {
     state: Arc<Shared>,
     is_finished: bool,
+}
+
+impl Watch {
+    fn finish(mut self) {
+        self.is_finished = true;
+    }
 }
 
 impl Drop for Watch {
