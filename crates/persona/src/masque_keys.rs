@@ -181,7 +181,9 @@ fn rule_path(pattern: String, place: Place, notes: &mut Notes) -> String {
 
 /// Notes a pattern that is none: it would match nothing.
 pub(crate) fn check_glob(pattern: &str, place: Place, notes: &mut Notes) {
-    if let Err(error) = Glob::new(pattern) {
+    if pattern.contains(['*', '?', '[', ']', '{', '}', '\\'])
+        && let Err(error) = Glob::new(pattern)
+    {
         notes.error(place, format!("`{pattern}` is no pattern: {}", error.kind()), "escape special letters with `\\`");
     }
 }
