@@ -16,7 +16,7 @@ use crate::{
     node::{Content, Node, Place},
     notes::Notes,
     section::{Section, text_of, texts_of},
-    tool_names,
+    tool_names::{self, Use},
 };
 
 /// What surrounds the file that is read.
@@ -173,7 +173,7 @@ fn tools(section: &mut Section, notes: &mut Notes) -> Option<ToolSelection> {
         content => texts_of(Node { place, content }, "tools", notes)?,
     };
     Some(ToolSelection::Only(
-        names.into_iter().map(|(name, place)| tool_names::canonical(&name, place, notes)).collect(),
+        names.into_iter().map(|(name, place)| tool_names::canonical(&name, place, Use::Grant, notes)).collect(),
     ))
 }
 
@@ -204,7 +204,9 @@ fn denied(section: &mut Section, notes: &mut Notes) -> Vec<Rule> {
     let whole = |name: &str| name.split_once('(').map_or(name, |(tool, _)| tool).to_owned();
     names
         .into_iter()
-        .map(|(name, place)| Rule::new(tool_names::canonical(&whole(&name), place, notes), Verdict::Deny))
+        .map(|(name, place)| {
+            Rule::new(tool_names::canonical(&whole(&name), place, Use::ForeignRestriction, notes), Verdict::Deny)
+        })
         .collect()
 }
 

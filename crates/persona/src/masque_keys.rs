@@ -20,7 +20,8 @@ use crate::{
     notes::Notes,
     sandbox_keys,
     section::{Section, nearest},
-    tool_names, units,
+    tool_names::{self, Use},
+    units,
 };
 
 /// What stands under `masque:`.
@@ -140,8 +141,13 @@ fn rule(node: Node, path: &str, notes: &mut Notes) -> Option<Rule> {
         return None;
     };
     let effect = verdict(&effect, effect_place, notes)?;
-    let tool = tool_names::canonical(&tool, tool_place, notes);
+    let usage = if effect == Verdict::Allow { Use::Grant } else { Use::Restriction };
+    let tool = tool_names::canonical(&tool, tool_place, usage, notes);
     check_glob(&tool, tool_place, notes);
+    if let Some((_, place)) = pattern.as_ref().filter(|_| !tool_names::may_have_path(&tool)) {
+        let hint = "remove `path`; `masque.sandbox.fs.deny` hides files from every tool";
+        notes.error(*place, format!("calls of `{tool}` have no path: the rule would never hold"), hint);
+    }
     let path = pattern.map(|(pattern, place)| rule_path(pattern, place, notes));
     Some(Rule { tool, path, effect })
 }

@@ -69,15 +69,38 @@ const ALIASES: [(&str, &str); 43] = [
     ("apply_patch", "fs.edit"),
 ];
 
+/// What a name is used for: that decides how bad an unknown one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It gives a tool: an unknown one gives nothing.
+    Grant,
+    /// It takes a tool away: an unknown one is a hole in the restriction.
+    Restriction,
+    /// It takes a tool of another program away, which Masque may not have.
+    ForeignRestriction,
+}
+
 /// The canonical form of a name or pattern; what is doubtful about it is noted.
-pub(crate) fn canonical(name: &str, place: Place, notes: &mut Notes) -> String {
+pub(crate) fn canonical(name: &str, place: Place, usage: Use, notes: &mut Notes) -> String {
     let name = name.trim();
     let mapped = alias(name).unwrap_or_else(|| name.to_owned());
-    if !is_known(&mapped) {
-        let message = format!("no tool is called `{name}`; it is kept and grants nothing");
-        notes.warning(place, message, hint(name, &mapped));
+    if is_known(&mapped) || (usage != Use::Grant && LATER.contains(&mapped.as_str())) {
+        return mapped;
+    }
+    let hint = hint(name, &mapped);
+    match usage {
+        Use::Grant => notes.warning(place, format!("no tool is called `{name}`; it is kept and grants nothing"), hint),
+        Use::Restriction => notes.error(place, format!("no tool is called `{name}`: the rule restricts nothing"), hint),
+        Use::ForeignRestriction => {
+            notes.warning(place, format!("no tool is called `{name}`; there is nothing to deny"), hint);
+        }
     }
     mapped
+}
+
+/// Whether calls of a tool can be judged by their `path`.
+pub(crate) fn may_have_path(tool: &str) -> bool {
+    tool.starts_with("fs.") || !TOOLS.contains(&tool)
 }
 
 fn alias(name: &str) -> Option<String> {
@@ -145,7 +168,7 @@ mod tests {
             ("fs.*", "fs.*"),
             ("*", "*"),
         ] {
-            assert_eq!(canonical(theirs, Place::FILE, &mut notes), ours);
+            assert_eq!(canonical(theirs, Place::FILE, Use::Grant, &mut notes), ours);
         }
         assert!(notes.diagnostics.is_empty(), "{:?}", notes.diagnostics);
         for (raw, hint) in [
@@ -155,7 +178,7 @@ mod tests {
             ("mcp:x", "mcp:<server>"),
             ("[", "tool list"),
         ] {
-            canonical(raw, Place::FILE, &mut notes);
+            canonical(raw, Place::FILE, Use::Grant, &mut notes);
             let found = notes.diagnostics.pop().and_then(|diagnostic| diagnostic.hint).unwrap();
             assert!(found.contains(hint), "{raw}: {found}");
         }

@@ -112,6 +112,13 @@ fn the_examples_of_the_book_are_right() {
 }
 
 #[test]
+fn every_built_in_tool_can_be_named() {
+    for spec in masque_tools::builtin_specs() {
+        assert_eq!(check(&format!("tools: [{}]", spec.name)), "");
+    }
+}
+
+#[test]
 fn the_digest_covers_the_sibling_directory() {
     let digest = |schema: &str| {
         let project = Project::new(&[("data-expert.md", WHOLE), ("data-expert/schemas/report.json", schema)]);
@@ -223,6 +230,8 @@ fn wrong_values_are_named_one_by_one() {
         "masque: { schema: masque.persona/v9 }",
         "masque: { model: { prefer: [qwen3], fallback_on: [sometimes], temperature: 9, max_output_tokens: -1 } }",
         "masque: { rules: [{ tool: fs.write, path: './data/', effect: deny }, { tool: x, effect: alow }, { tool: 'a[', efect: deny }] }",
+        "masque: { rules: [{ tool: shell.exce, effect: deny }, { tool: shell.exec, path: 'x/**', effect: deny }, { tool: WebSearch, effect: deny }, { tool: 'fs.{read,write}', effect: ask }] }",
+        "disallowedTools: [NotebookEdit, Task]",
         "masque: { rules: { tool: x } }",
         "masque: { sandbox: { backend: none, fs: { rw: [../x], ro: [rel], deny: [/etc], dney: [x] }, limits: { memory: lots, wall: 3m } } }",
         "masque: { sandbox: { net: { allow: ['zenodo.org:443'] } } }",

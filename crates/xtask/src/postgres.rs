@@ -56,6 +56,15 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
     let (program, arguments) = command.split_first().context("no command")?;
     let mut run = Command::new(program);
     run.args(arguments);
+    // What cargo told this program about itself would make build scripts of others run again.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|own| name.to_string_lossy().starts_with(own))
+        {
+            run.env_remove(name);
+        }
+    }
     if env::var_os(VARIABLE).is_some() {
         return exit_code(&mut run, program);
     }
