@@ -186,10 +186,7 @@ impl Chain {
         if self.number >= entries {
             return None;
         }
-        match self.follow(&mut row) {
-            Ok(()) => None,
-            Err(what) => Some(what),
-        }
+        self.follow(&mut row).err()
     }
 
     fn follow(&mut self, row: &mut Row) -> Result<(), String> {

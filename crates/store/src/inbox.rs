@@ -6,9 +6,8 @@ use masque_types::{
     time::Timestamp,
 };
 
-use crate::{Error, session::Session, store::Reader};
+use crate::{Error, run_keys, session::Session, store::Reader};
 
-const RUN_KEY: &str = "SELECT run_key FROM runs WHERE id = $1";
 const SEND: &str = "INSERT INTO inbox (id, run_key, command, at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
 const CONSUME: &str = "UPDATE inbox SET consumed = true WHERE id = $1 AND run_key = $2 AND NOT consumed";
 const PENDING: &str = "SELECT inbox.id, inbox.command FROM inbox JOIN runs ON runs.run_key = inbox.run_key \
@@ -21,8 +20,7 @@ pub(crate) async fn send<S: Session>(
     command: &str,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let row = session.query_one(RUN_KEY, &[run.to_string().into()]).await?;
-    let run_key = row.ok_or(Error::NoSuchRun { run })?.int()?;
+    let run_key = run_keys::of(session, run).await?;
     session.execute(SEND, &[id.to_string().into(), run_key.into(), command.into(), at.into()]).await?;
     Ok(())
 }

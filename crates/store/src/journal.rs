@@ -16,6 +16,7 @@ use crate::{
     audit::{self, StoredAudit},
     blob, inbox,
     record::{Append, NewRun, RunHead},
+    run_keys,
     session::Session,
     store::Reader,
     value::{Row, Value, without_nul},
@@ -158,12 +159,17 @@ pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Resul
     audit::append(session, &stored.audit).await
 }
 
-const ADVANCE: &str = "UPDATE runs SET last_seq = $4, updated_at = $5, status = $6, wake_at = $7, steps = $8, \
-     input_tokens = $9, output_tokens = $10, cache_read_tokens = $11, cache_write_tokens = $12, micro_usd = $13 \
-     WHERE id = $1 AND epoch = $2 AND last_seq = $3 RETURNING run_key";
+// Without RETURNING, for which SQLite makes and drops a table each time. The first does not name the status, so that
+// the index of open runs stays untouched while the status does not change.
+const ADVANCE: &str = "UPDATE runs SET last_seq = $5, updated_at = $6, wake_at = $7, steps = $8, input_tokens = $9, \
+     output_tokens = $10, cache_read_tokens = $11, cache_write_tokens = $12, micro_usd = $13 \
+     WHERE run_key = $1 AND epoch = $2 AND last_seq = $3 AND status = $4";
+const ADVANCE_TO_STATUS: &str = "UPDATE runs SET last_seq = $5, updated_at = $6, wake_at = $7, steps = $8, \
+     input_tokens = $9, output_tokens = $10, cache_read_tokens = $11, cache_write_tokens = $12, micro_usd = $13, \
+     status = $4 WHERE run_key = $1 AND epoch = $2 AND last_seq = $3";
 const ADVANCE_HEAD: &str = "UPDATE runs SET status = $3, wake_at = $4, steps = $5, input_tokens = $6, \
      output_tokens = $7, cache_read_tokens = $8, cache_write_tokens = $9, micro_usd = $10 \
-     WHERE id = $1 AND epoch = $2 RETURNING run_key";
+     WHERE run_key = $1 AND epoch = $2";
 
 /// Stores an append, if the caller's lease is the run's and the events follow. Otherwise nothing is written.
 pub(crate) async fn append<S: Session>(session: &S, append: &StoredAppend) -> Result<(), Error> {
@@ -186,62 +192,47 @@ pub(crate) async fn append<S: Session>(session: &S, append: &StoredAppend) -> Re
 
 /// Checks lease and order and moves the run's head; returns the run's key.
 async fn advance<S: Session>(session: &S, append: &StoredAppend) -> Result<i64, Error> {
-    let id = append.run.to_string();
+    let run_key = run_keys::of(session, append.run).await?;
+    let changed = if let (Some(first), Some(last)) = (append.events.first(), append.events.last()) {
+        let params = advance_params(run_key, append, first, last);
+        match session.execute(ADVANCE, &params).await? {
+            0 => session.execute(ADVANCE_TO_STATUS, &params).await?,
+            changed => changed,
+        }
+    } else {
+        session.execute(ADVANCE_HEAD, &head_params(run_key, append)).await?
+    };
+    if changed == 1 { Ok(run_key) } else { Err(why_not(session, append, run_key).await?) }
+}
+
+fn advance_params<'a>(run_key: i64, append: &StoredAppend, first: &StoredEvent, last: &StoredEvent) -> [Value<'a>; 13] {
+    let before = first.seq.saturating_sub(1);
+    let [run_key, epoch, status, wake_at, steps, input, output, read, written, money] = head_params(run_key, append);
+    let (before, seq, at) = (before.into(), last.seq.into(), last.at.into());
+    [run_key, epoch, before, status, seq, at, wake_at, steps, input, output, read, written, money]
+}
+
+fn head_params<'a>(run_key: i64, append: &StoredAppend) -> [Value<'a>; 10] {
     let spend = &append.head.spend;
-    let [status, wake_at] = [append.head.status.name().into(), append.head.wake_at.into()];
-    let spent: [Value<'_>; 6] = [
+    [
+        run_key.into(),
+        append.epoch.into(),
+        append.head.status.name().into(),
+        append.head.wake_at.into(),
         u64::from(spend.steps).into(),
         spend.usage.input_tokens.into(),
         spend.usage.output_tokens.into(),
         spend.usage.cache_read_tokens.into(),
         spend.usage.cache_write_tokens.into(),
         spend.micro_usd.0.into(),
-    ];
-    let [steps, input, output, cache_read, cache_write, micro_usd] = spent;
-    let row = if let (Some(first), Some(last)) = (append.events.first(), append.events.last()) {
-        let before = first.seq.saturating_sub(1);
-        let params = [
-            id.as_str().into(),
-            append.epoch.into(),
-            before.into(),
-            last.seq.into(),
-            last.at.into(),
-            status,
-            wake_at,
-            steps,
-            input,
-            output,
-            cache_read,
-            cache_write,
-            micro_usd,
-        ];
-        session.query_one(ADVANCE, &params).await?
-    } else {
-        let params = [
-            id.as_str().into(),
-            append.epoch.into(),
-            status,
-            wake_at,
-            steps,
-            input,
-            output,
-            cache_read,
-            cache_write,
-            micro_usd,
-        ];
-        session.query_one(ADVANCE_HEAD, &params).await?
-    };
-    match row {
-        Some(mut row) => row.int(),
-        None => Err(why_not(session, append, &id).await?),
-    }
+    ]
 }
 
-const FENCE: &str = "SELECT epoch, last_seq FROM runs WHERE id = $1";
+const FENCE: &str = "SELECT epoch, last_seq FROM runs WHERE run_key = $1";
 
-async fn why_not<S: Session>(session: &S, append: &StoredAppend, id: &str) -> Result<Error, Error> {
+async fn why_not<S: Session>(session: &S, append: &StoredAppend, run_key: i64) -> Result<Error, Error> {
     let run = append.run;
-    let Some(mut row) = session.query_one(FENCE, &[id.into()]).await? else {
+    let Some(mut row) = session.query_one(FENCE, &[run_key.into()]).await? else {
         return Ok(Error::NoSuchRun { run });
     };
     let (current, last_seq) = (row.count()?, row.count()?);

@@ -15,6 +15,7 @@ mod journal;
 mod lease;
 mod postgres_writer;
 mod record;
+mod run_keys;
 mod runs;
 mod schema;
 mod session;

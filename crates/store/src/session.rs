@@ -12,6 +12,7 @@ use masque_types::id::RunId;
 
 use crate::{
     Error,
+    run_keys::RunKeys,
     value::{Row, Value},
 };
 
@@ -22,6 +23,9 @@ pub(crate) trait Session {
 
     /// Whether other programs have to be told by a statement which runs change.
     const ANNOUNCES: bool;
+
+    /// The keys of runs that were looked up.
+    fn run_keys(&self) -> &RunKeys;
 
     /// Runs a statement and returns its rows.
     async fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, Error>;

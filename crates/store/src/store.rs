@@ -112,7 +112,7 @@ impl Store {
         let hub = Arc::new(Hub::default());
         let server = Server::parse(url)?;
         let writer = Arc::new(PostgresWriter::open(server.clone(), Arc::clone(&hub)).await?);
-        let reader = Reader::Postgres { pool: server.pool(POSTGRES_READERS)?, server };
+        let reader = Reader::Postgres { pool: server.pool(POSTGRES_READERS)?, server: Box::new(server) };
         Ok(Self { inner: Arc::new(Inner { writer: Db::Postgres(writer), reader, hub }) })
     }
 
@@ -360,7 +360,7 @@ pub(crate) enum Reader {
     Writer(Arc<SqliteWriter>),
     Postgres {
         pool: deadpool_postgres::Pool,
-        server: Server,
+        server: Box<Server>,
     },
 }
 

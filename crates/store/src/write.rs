@@ -105,6 +105,7 @@ async fn together<S: Session>(
             Ok(results)
         }
         Err(error) => {
+            session.run_keys().forget();
             if let Err(second) = session.rollback().await {
                 tracing::warn!(%error, %second, "undoing a failed transaction failed too");
             }

@@ -3,6 +3,8 @@
 //! PostgreSQL is the server that `MASQUE_TEST_POSTGRES` names, with a user who may create databases; each test makes
 //! its own and drops it. Without the variable that half is skipped with a word about it, and fails when `CI=true`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails by a panic")]
+
 use std::path::PathBuf;
 
 use masque_store::{Error, Store};
@@ -98,6 +100,15 @@ impl TestDatabase {
         match &self.kind {
             Kind::Sqlite { directory } => Some(directory.path().join("masque.db")),
             Kind::Postgres { .. } => None,
+        }
+    }
+
+    /// The address, on PostgreSQL: for another process.
+    #[must_use]
+    pub fn url(&self) -> Option<&Secret> {
+        match &self.kind {
+            Kind::Sqlite { .. } => None,
+            Kind::Postgres { url, .. } => Some(url),
         }
     }
 

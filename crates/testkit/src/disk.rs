@@ -1,5 +1,7 @@
 //! A disk that is too small, or cannot be written: a mounted tmpfs of its own. Only root can mount.
 
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails by a panic")]
+
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_remount, unmount};

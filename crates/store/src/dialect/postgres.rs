@@ -15,6 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     Error,
+    run_keys::RunKeys,
     schema::{self, Words},
     session::Session,
     value::{Row, Value},
@@ -34,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) config: Config,
     pub(crate) tls: MakeRustlsConnect,
     pub(crate) place: Arc<str>,
+    run_keys: Arc<RunKeys>,
 }
 
 impl Server {
@@ -53,7 +55,7 @@ impl Server {
         }
         let place = place(&config).into();
         let tls = connector(&config)?;
-        Ok(Self { config, tls, place })
+        Ok(Self { config, tls, place, run_keys: Arc::default() })
     }
 
     /// A pool of connections; each is tried when it is taken.
@@ -230,6 +232,10 @@ impl Session for PostgresSession {
          WHERE inbox.run_key = runs.run_key AND NOT inbox.consumed)) ORDER BY id LIMIT 1 \
          FOR UPDATE SKIP LOCKED) RETURNING id, epoch";
     const ANNOUNCES: bool = true;
+
+    fn run_keys(&self) -> &RunKeys {
+        &self.server.run_keys
+    }
 
     async fn query(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<Row>, Error> {
         self.rows(sql, params).await
