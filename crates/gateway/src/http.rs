@@ -110,7 +110,8 @@ pub(crate) struct HttpUpstream<D> {
     dialect: D,
     base_url: Url,
     headers: HeaderMap,
-    key: Option<Secret>,
+    /// What no message may repeat: the key and the values of further headers.
+    secrets: Vec<Secret>,
     timeouts: Timeouts,
     clients: Arc<Clients>,
 }
@@ -140,7 +141,8 @@ impl<D: Dialect> HttpUpstream<D> {
                 .ok_or_else(|| Error::Header { provider: name.to_owned(), header: header.to_owned() })?;
             headers.insert(header_name, value);
         }
-        Ok(Self { dialect, base_url, headers, key: config.api_key.clone(), timeouts, clients })
+        let secrets = config.api_key.iter().chain(config.headers.values()).cloned().collect();
+        Ok(Self { dialect, base_url, headers, secrets, timeouts, clients })
     }
 
     async fn try_once(&self, ask: Ask<'_>, screen: &Screen<'_>) -> Result<Answer, Failure> {
@@ -228,9 +230,8 @@ impl<D: Dialect> Upstream for HttpUpstream<D> {
             let result = timeout(self.timeouts.total, self.try_once(ask, screen))
                 .await
                 .unwrap_or_else(|_| Err(too_slow("the answer was not complete", self.timeouts.total)));
-            result.map_err(|failure| match &self.key {
-                Some(key) => failure::without_secret(failure, key.expose()),
-                None => failure,
+            result.map_err(|failed| {
+                self.secrets.iter().fold(failed, |failed, secret| failure::without_secret(failed, secret.expose()))
             })
         })
     }
