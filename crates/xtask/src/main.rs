@@ -21,7 +21,7 @@ Usage: cargo run -p xtask -- <COMMAND>
 
 Commands:
   tidy             check ranks, sizes, heads, documents, dependencies; print the trend
-  test [ARGS…]     cargo test --workspace ARGS…, with a PostgreSQL server of its own
+  test [ARGS…]     cargo test ARGS…, with a PostgreSQL server of its own; all crates without -p
   postgres [CMD…]  run CMD with such a server and MASQUE_TEST_POSTGRES set
 ";
 
@@ -39,8 +39,10 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Some("test") => {
-            let cargo = ["cargo", "test", "--workspace"].map(String::from);
-            postgres::with_server(cargo.into_iter().chain(rest))
+            let chosen = rest.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+            let scope = if chosen { &[][..] } else { &["--workspace"] };
+            let cargo = ["cargo", "test"].iter().chain(scope).map(ToString::to_string);
+            postgres::with_server(cargo.chain(rest.iter().cloned()))
         }
         Some("postgres") if !rest.is_empty() => postgres::with_server(rest.into_iter()),
         _ => {
