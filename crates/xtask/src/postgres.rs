@@ -9,10 +9,11 @@
 
 use std::{
     env,
+    fs::Permissions,
     io::Read as _,
     net::TcpListener,
     os::unix::{
-        fs::{MetadataExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
@@ -90,7 +91,10 @@ impl Server {
     fn start() -> anyhow::Result<Self> {
         let installed = programs()?;
         // Not in $TMPDIR: it may be closed to the user that the server runs as.
-        let directory = tempfile::Builder::new().prefix("masque-postgres-").tempdir_in("/tmp")?;
+        let directory = tempfile::Builder::new()
+            .prefix("masque-postgres-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in("/tmp")?;
         let user = ServerUser::find(directory.path())?;
         let programs = user.reachable(&installed, directory.path())?;
         let password = random_hex()?;
