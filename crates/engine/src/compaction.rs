@@ -14,7 +14,7 @@ use crate::output::clipped;
 const RECENT: usize = 8;
 /// Bytes of one outline line.
 const LINE_BYTES: usize = 240;
-/// Bytes of the whole outline; older lines go first.
+/// Bytes of the whole outline at most; older lines go first.
 const SUMMARY_BYTES: usize = 12_000;
 
 /// What to shorten.
@@ -43,8 +43,11 @@ pub fn plan(
     let old = turn_boundary(messages, messages.len().saturating_sub(RECENT))?;
     let weigh = |messages: &[Arc<Message>]| messages.iter().map(|message| message.estimated_tokens()).sum::<u64>();
     let fixed = tokens.saturating_sub(weigh(messages));
+    // A byte per token of the budget: at most a quarter of it.
+    let room = SUMMARY_BYTES.min(usize::try_from(budget).unwrap_or(SUMMARY_BYTES));
     let attempt = |dropped: usize| {
-        let summary = if dropped == 0 { summary.to_owned() } else { outline(messages, dropped, decisions, summary) };
+        let summary =
+            if dropped == 0 { summary.to_owned() } else { outline(messages, dropped, decisions, summary, room) };
         let mut shorter = messages.to_vec();
         let (elided, dropped) = (u32::try_from(old).ok()?, u32::try_from(dropped).ok()?);
         apply(&mut shorter, task, elided, dropped, &summary);
@@ -75,7 +78,9 @@ pub fn apply(messages: &mut Vec<Arc<Message>>, task: &[Part], elided: u32, dropp
 
 /// The last place at or before `limit` where a turn of the model starts, so that calls and results stay together.
 fn turn_boundary(messages: &[Arc<Message>], limit: usize) -> Option<usize> {
-    (2..=limit).rev().find(|place| matches!(messages.get(*place).map(|message| &**message), Some(Message::Assistant(_))))
+    (2..=limit)
+        .rev()
+        .find(|place| matches!(messages.get(*place).map(|message| &**message), Some(Message::Assistant(_))))
 }
 
 fn elide(result: &ToolMessage) -> ToolMessage {
@@ -87,13 +92,14 @@ fn elide(result: &ToolMessage) -> ToolMessage {
     ToolMessage { content: vec![Part::text(text)], ..result.clone() }
 }
 
-fn outline(messages: &[Arc<Message>], dropped: usize, decisions: &[String], earlier: &str) -> String {
+fn outline(messages: &[Arc<Message>], dropped: usize, decisions: &[String], earlier: &str, room: usize) -> String {
     let mut lines: Vec<String> = earlier.lines().filter(|line| line.starts_with("- ")).map(str::to_owned).collect();
     for message in messages.iter().skip(1).take(dropped) {
         match &**message {
             Message::Assistant(said) => lines.extend(outline_answer(said)),
             Message::User { content } => {
-                lines.push(format!("- the user: {}", clipped(&masque_types::message::joined_text(content), LINE_BYTES)));
+                lines
+                    .push(format!("- the user: {}", clipped(&masque_types::message::joined_text(content), LINE_BYTES)));
             }
             Message::Tool(_) => {}
         }
@@ -102,7 +108,7 @@ fn outline(messages: &[Arc<Message>], dropped: usize, decisions: &[String], earl
     let mut bytes = 0;
     for line in lines.into_iter().rev().take_while(|line| {
         bytes += line.len();
-        bytes <= SUMMARY_BYTES
+        bytes <= room
     }) {
         kept.push(line);
     }
@@ -114,9 +120,10 @@ fn outline(messages: &[Arc<Message>], dropped: usize, decisions: &[String], earl
 
 fn outline_answer(said: &AssistantMessage) -> impl Iterator<Item = String> {
     let text = (!said.text.is_empty()).then(|| format!("- you said: {}", clipped(&said.text, LINE_BYTES)));
-    let calls = said.calls.iter().map(|call| {
-        format!("- you called {} {}", call.tool, clipped(&call.arguments.to_string(), LINE_BYTES))
-    });
+    let calls = said
+        .calls
+        .iter()
+        .map(|call| format!("- you called {} {}", call.tool, clipped(&call.arguments.to_string(), LINE_BYTES)));
     text.into_iter().chain(calls)
 }
 

@@ -132,6 +132,14 @@ impl Machine {
         Self { state, epoch, schemas: Schemas::default(), probing: HashSet::new(), activating: false }
     }
 
+    /// Puts another state in place, keeping what is compiled: for a replay, which decides at every event anew.
+    pub(crate) fn rewind(&mut self, state: State, epoch: Epoch) {
+        self.state = state;
+        self.epoch = epoch;
+        self.probing.clear();
+        self.activating = false;
+    }
+
     /// The state so far.
     #[must_use]
     pub const fn state(&self) -> &State {
@@ -190,7 +198,9 @@ impl Machine {
                 vec![planning::failed(&self.state, FailReason::Environment, message)]
             }
             Input::Model(result) => self.model_ended(result),
-            Input::Tool { call_id, output, duration_ms } => self.tool_ended(call_id, output, duration_ms, &mut step.blobs),
+            Input::Tool { call_id, output, duration_ms } => {
+                self.tool_ended(call_id, output, duration_ms, &mut step.blobs)
+            }
             Input::Probed { call_id, answer } => self.probed(call_id, answer, step),
             Input::Command(command) => self.commanded(command, now),
             Input::Tick => self.overdue(now),
@@ -204,9 +214,11 @@ impl Machine {
             let usage = Usage { input_tokens: reserved_tokens, ..Usage::default() };
             events.push(EventBody::ModelCallLost { step, usage, micro_usd: reserved_micro_usd });
         }
-        let in_doubt = self.state.calls.iter().filter(|call| {
-            matches!(call.phase, Phase::Running { effect: EffectClass::Once, .. })
-        });
+        let in_doubt = self
+            .state
+            .calls
+            .iter()
+            .filter(|call| matches!(call.phase, Phase::Running { effect: EffectClass::Once, .. }));
         events.extend(in_doubt.map(|call| EventBody::ToolCallInDoubt { call_id: call.call.id.clone() }));
         events
     }

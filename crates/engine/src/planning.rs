@@ -78,9 +78,8 @@ fn ending(state: &State, now: Timestamp) -> Option<EventBody> {
         return Some(failed(state, FailReason::Aborted, message));
     }
     let wall = state.spec.limits.wall?;
-    (state.active_since.is_some() && state.active_time(now) >= wall).then(|| {
-        failed(state, FailReason::Limit, format!("the time limit of {} s is used up", wall.as_secs()))
-    })
+    (state.active_since.is_some() && state.active_time(now) >= wall)
+        .then(|| failed(state, FailReason::Limit, format!("the time limit of {} s is used up", wall.as_secs())))
 }
 
 fn cancelled(state: &State) -> EventBody {

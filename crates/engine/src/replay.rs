@@ -39,9 +39,11 @@ pub fn replay(run: RunId, events: &[Event]) -> Result<Replay, crate::Error> {
 /// the journal.
 fn first_difference(run: RunId, events: &[Event]) -> Result<Option<Seq>, crate::Error> {
     let mut state = State::fold(run, events.get(..1).unwrap_or_default())?;
+    let mut machine = Machine::new(state.clone(), 0);
     for (place, event) in events.iter().enumerate().skip(1) {
         if let Some(input) = recorded_input(&state, event) {
-            let written = Machine::new(state.clone(), event.epoch).handle(input, event.at).events;
+            machine.rewind(state.clone(), event.epoch);
+            let written = machine.handle(input, event.at).events;
             // A step's events stand together in the journal, so what is written today must be a prefix of the rest.
             let recorded = events.get(place..).unwrap_or_default();
             if let Some((ours, _)) = written.iter().zip(recorded).find(|(ours, theirs)| ours.body != theirs.body) {

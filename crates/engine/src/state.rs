@@ -7,7 +7,7 @@ use masque_types::{
     approval::{Answer, Approval, Question, Ruling},
     cost::{MicroUsd, Spend, Usage},
     digest::Digest,
-    event::{Event, EventBody, FailReason},
+    event::{Event, EventBody, FailReason, Refusal},
     id::{ApprovalId, RunId, Seq},
     message::{AssistantMessage, Message, Part, ToolCall, ToolMessage},
     model::{FailureKind, FinishReason, Route},
@@ -280,7 +280,8 @@ impl State {
     }
 
     fn waits_for_humans_only(&self) -> bool {
-        let busy = |phase: &Phase| matches!(phase, Phase::Running { .. } | Phase::Interrupted { .. } | Phase::InDoubt { .. });
+        let busy =
+            |phase: &Phase| matches!(phase, Phase::Running { .. } | Phase::Interrupted { .. } | Phase::InDoubt { .. });
         self.model_call.is_none()
             && self.cancelled_by.is_none()
             && self.questions().next().is_some()
@@ -294,9 +295,7 @@ impl State {
     /// Whether a call must wait for an earlier one: only pure calls run beside each other.
     #[must_use]
     pub fn blocked(&self, place: usize) -> bool {
-        let pure = |call: &CallState| {
-            self.tool(&call.call.tool).is_none_or(|tool| tool.effect == EffectClass::Pure)
-        };
+        let pure = |call: &CallState| self.tool(&call.call.tool).is_none_or(|tool| tool.effect == EffectClass::Pure);
         let Some(this) = self.calls.get(place) else { return false };
         self.calls
             .iter()
@@ -346,9 +345,13 @@ impl State {
                 self.count_repeat(call_id, content);
                 self.settle(call_id, content.clone(), *is_error);
             }
-            EventBody::ToolCallRefused { call_id, message, .. } => {
+            EventBody::ToolCallRefused { call_id, message, reason } => {
                 let content = vec![Part::text(message)];
-                self.count_repeat(call_id, &content);
+                if *reason == Refusal::Loop {
+                    self.count_loop(call_id);
+                } else {
+                    self.count_repeat(call_id, &content);
+                }
                 self.settle(call_id, content, true);
             }
             EventBody::ToolCallInDoubt { call_id } => self.with_call(call_id, |call| {
@@ -390,8 +393,7 @@ impl State {
                     Some(Outcome::Failed { reason: *reason, message: message.clone(), partial: partial.clone() });
             }
             EventBody::RunCancelled { partial, interrupted, .. } => {
-                self.outcome =
-                    Some(Outcome::Cancelled { partial: partial.clone(), interrupted: interrupted.clone() });
+                self.outcome = Some(Outcome::Cancelled { partial: partial.clone(), interrupted: interrupted.clone() });
             }
         }
     }
@@ -501,6 +503,14 @@ impl State {
         let entry = self.repeats.entry(call.call.digest()).or_insert(Repeats { result, count: 0 });
         entry.count = if entry.result == result { entry.count + 1 } else { 1 };
         entry.result = result;
+    }
+
+    /// A call refused as a repetition is one repetition more.
+    fn count_loop(&mut self, call_id: &str) {
+        let digest = self.calls.iter().find(|call| call.call.id == call_id).map(|call| call.call.digest());
+        if let Some(repeats) = digest.and_then(|digest| self.repeats.get_mut(&digest)) {
+            repeats.count += 1;
+        }
     }
 
     fn with_call(&mut self, call_id: &str, change: impl FnOnce(&mut CallState)) {
