@@ -1,6 +1,6 @@
 //! What one try of a dialect gives, and the pieces that it shows on the way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use masque_types::{
     cost::Usage,
@@ -23,12 +23,13 @@ pub(crate) struct Answer {
 /// Shows pieces of an answer and remembers whether any was shown: from then on nothing else may take its place.
 pub(crate) struct Screen<'a> {
     show: &'a (dyn Fn(ModelDelta) + Send + Sync),
-    shown: AtomicBool,
+    shown_bytes: AtomicUsize,
+    has_begun: AtomicBool,
 }
 
 impl<'a> Screen<'a> {
     pub(crate) fn new(show: &'a (dyn Fn(ModelDelta) + Send + Sync)) -> Self {
-        Self { show, shown: AtomicBool::new(false) }
+        Self { show, shown_bytes: AtomicUsize::new(0), has_begun: AtomicBool::new(false) }
     }
 
     pub(crate) fn text(&self, text: &str) {
@@ -41,7 +42,8 @@ impl<'a> Screen<'a> {
 
     fn piece(&self, text: &str, delta: fn(String) -> ModelDelta) {
         if !text.is_empty() {
-            self.shown.store(true, Ordering::Relaxed);
+            self.begin();
+            self.shown_bytes.fetch_add(text.len(), Ordering::Relaxed);
             (self.show)(delta(text.to_owned()));
         }
     }
@@ -52,7 +54,20 @@ impl<'a> Screen<'a> {
     }
 
     pub(crate) fn has_shown(&self) -> bool {
-        self.shown.load(Ordering::Relaxed)
+        self.shown_bytes() > 0
+    }
+
+    pub(crate) fn shown_bytes(&self) -> usize {
+        self.shown_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the provider works on an answer, which it may bill even when the answer breaks off.
+    pub(crate) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 }
 
@@ -79,13 +94,19 @@ pub(crate) fn opaque_of<'a>(message: &'a AssistantMessage, provider: &str) -> Op
 
 /// A rough count for providers that give none.
 pub(crate) fn estimated_usage(request: &ModelRequest, message: &AssistantMessage) -> Usage {
+    let output_tokens = Message::Assistant(message.clone()).estimated_tokens();
+    Usage { input_tokens: estimated_input(request), output_tokens, ..Usage::default() }
+}
+
+/// A rough count for an answer that broke off after some bytes.
+pub(crate) fn estimated_loss(request: &ModelRequest, shown_bytes: usize) -> Usage {
+    let output_tokens = (shown_bytes as u64).div_ceil(4);
+    Usage { input_tokens: estimated_input(request), output_tokens, ..Usage::default() }
+}
+
+fn estimated_input(request: &ModelRequest) -> u64 {
     let history: u64 = request.messages.iter().map(|message| message.estimated_tokens()).sum();
     let tools: usize =
         request.tools.iter().map(|tool| tool.description.len() + tool.input_schema.to_string().len()).sum();
-    let system = (request.system.len() + tools) as u64;
-    Usage {
-        input_tokens: history + system.div_ceil(4),
-        output_tokens: Message::Assistant(message.clone()).estimated_tokens(),
-        ..Usage::default()
-    }
+    history + ((request.system.len() + tools) as u64).div_ceil(4)
 }

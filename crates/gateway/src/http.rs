@@ -181,6 +181,7 @@ impl<D: Dialect> HttpUpstream<D> {
         let mut size = 0;
         while reader.progress() != Progress::Ended {
             let Some(bytes) = self.next_bytes(&mut response, size == 0, reader.progress()).await? else { break };
+            screen.begin();
             size += bytes.len();
             if size > LARGEST_ANSWER {
                 return Err(protocol(format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20)));

@@ -11,7 +11,7 @@ use masque_types::{
 use rand::Rng as _;
 
 use crate::{
-    answer::{Answer, Screen, estimated_usage},
+    answer::{Answer, Screen, estimated_loss, estimated_usage},
     config::Retry,
     failure::failure,
     prices::PriceTable,
@@ -67,10 +67,10 @@ impl<'a> RouteCall<'a> {
             match self.try_candidate(model, find).await {
                 Ok((answer, is_free)) => return Ok(self.reply(model, answer, is_free)),
                 Err((failed, Next::Candidate)) if route.fallback_on.contains(&failed.kind) => last = failed,
-                Err((failed, _)) => return Err(self.error(failed)),
+                Err((failed, _)) => return Err(self.error(failed, find)),
             }
         }
-        Err(self.error(last))
+        Err(self.error(last, find))
     }
 
     async fn try_candidate(&mut self, model: &ModelRef, find: &Find<'_>) -> Result<(Answer, bool), (Failure, Next)> {
@@ -133,22 +133,33 @@ impl<'a> RouteCall<'a> {
     fn reply(self, model: &ModelRef, answer: Answer, is_free: bool) -> ModelReply {
         let usage_reported = answer.usage.is_some();
         let usage = answer.usage.unwrap_or_else(|| estimated_usage(self.request, &answer.message));
-        let price = if is_free { Some(Price::default()) } else { self.prices.facts(model).price };
         let receipt = Receipt {
+            micro_usd: self.price(model, is_free).map(|price| price.cost(&usage)),
             attempts: self.attempts,
             served: Some(model.clone()),
             reported_model: answer.reported_model.filter(|reported| *reported != model.model),
             response_id: answer.response_id,
             usage,
             usage_reported,
-            micro_usd: price.map(|price| price.cost(&usage)),
             latency: self.started.elapsed(),
         };
         ModelReply { message: answer.message, finish: answer.finish, receipt }
     }
 
-    fn error(self, failure: Failure) -> Box<ModelError> {
-        let receipt = Receipt { attempts: self.attempts, latency: self.started.elapsed(), ..Receipt::default() };
+    /// The receipt of a failure counts an answer that broke off: the provider may bill it.
+    fn error(self, failure: Failure, find: &Find<'_>) -> Box<ModelError> {
+        let broken_off = self.attempts.last().filter(|_| self.screen.has_begun()).map(|attempt| {
+            let usage = estimated_loss(self.request, self.screen.shown_bytes());
+            let is_free = find(&attempt.model).is_ok_and(|candidate| candidate.is_free);
+            (usage, self.price(&attempt.model, is_free).map(|price| price.cost(&usage)))
+        });
+        let (usage, micro_usd) = broken_off.unwrap_or_default();
+        let latency = self.started.elapsed();
+        let receipt = Receipt { attempts: self.attempts, usage, micro_usd, latency, ..Receipt::default() };
         Box::new(ModelError { failure, receipt })
+    }
+
+    fn price(&self, model: &ModelRef, is_free: bool) -> Option<Price> {
+        if is_free { Some(Price::default()) } else { self.prices.facts(model).price }
     }
 }

@@ -132,6 +132,7 @@ async fn faults_before_the_answer_are_classified_and_retried_when_they_pass() {
             let error = outcome.result.expect_err("a fault");
             assert_eq!(error.failure.kind, expected, "{kind:?} {fault:?}: {error}");
             assert_eq!(error.receipt.attempts.len(), tries, "{kind:?} {fault:?}");
+            assert_eq!((error.receipt.usage, error.receipt.micro_usd), (Usage::default(), None), "{kind:?} {fault:?}");
             assert_eq!(outcome.shown.text(), "", "{kind:?} {fault:?}");
             let text = format!("{error:?} {error}");
             assert!(!text.contains(KEY) && !text.contains("127.0.0.1"), "{text}");
@@ -160,6 +161,8 @@ async fn a_fault_in_the_middle_is_an_error_and_never_a_clean_end() {
             in_each_dialect(&[turn], TIMEOUTS, |kind, outcome| {
                 let error = outcome.result.expect_err("a cut answer");
                 assert_eq!(error.failure.kind, FailureKind::Protocol, "{kind:?} {fault:?}: {error}");
+                let counted = error.receipt.usage.input_tokens > 0 && error.receipt.micro_usd > Some(MicroUsd(0));
+                assert!(counted, "{kind:?} {fault:?}: what was begun may be billed");
                 assert_eq!(error.receipt.attempts.len(), 1, "{kind:?} {fault:?}");
             })
             .await;
