@@ -275,6 +275,9 @@ impl Reader<'_> {
         if reply.repeat == 0 {
             return Err(self.wrong(&format!("reply {number}, repeat"), "must be 1 or more"));
         }
+        if reply.repeat > 1 && reply.calls.iter().any(|call| call.id.is_some()) {
+            return Err(self.wrong(&format!("reply {number}, repeat"), "must be 1 where a call has an id of its own"));
+        }
         self.steps += u64::from(reply.repeat);
         let text = self.text(&reply.text, &format!("reply {number}, text"))?;
         let reasoning = self.text(&reply.reasoning, &format!("reply {number}, reasoning"))?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use masque_gateway::{
     Gateway, Reason,
-    config::{GatewayConfig, ProviderConfig, ProviderKind, ScriptSource},
+    config::{GatewayConfig, ProviderConfig, ProviderKind, ScriptSource, Timeouts},
     probe,
 };
 use masque_testkit::providers::{FakeAnthropic, FakeOpenAi, Fault, Turn};
@@ -13,7 +13,7 @@ use masque_types::{
     model::{FailureKind, Model as _, ModelDelta, Route},
 };
 
-use crate::support::{attempts, call, gateway, model, provider, request, script};
+use crate::support::{attempts, call, gateway, gateway_with, model, provider, request, script};
 
 #[tokio::test]
 async fn a_route_goes_on_by_class_and_the_receipt_tells_all() {
@@ -75,6 +75,28 @@ async fn a_server_that_is_not_there_is_unavailable() {
     assert_eq!(error.failure.kind, FailureKind::Unavailable);
     assert_eq!(error.receipt.attempts.len(), 3);
     assert!(!format!("{error:?}").contains("pass@"), "{error}");
+}
+
+#[tokio::test]
+async fn tls_is_demanded_where_the_url_says_so() {
+    let plain = FakeOpenAi::start(Vec::new()).await;
+    let url = plain.url().replace("http://", "https://");
+    let gateway = gateway(vec![("fake", provider(ProviderKind::OpenAi, &url))]);
+    let error = call(&gateway, &request(&["fake/m"])).await.0.unwrap_err();
+    assert_eq!(error.failure.kind, FailureKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("no connection to the provider"), "{error}");
+    assert!(plain.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_as_a_whole_is_a_timeout() {
+    let slow = Turn::text("a text in pieces ".repeat(40)).slowly(Duration::from_millis(20));
+    let fake = FakeOpenAi::start_repeating(slow).await;
+    let limits = Timeouts { total: Duration::from_millis(150), ..Timeouts::default() };
+    let gateway = gateway_with(vec![("fake", provider(ProviderKind::OpenAi, &fake.url()))], limits);
+    let error = call(&gateway, &request(&["fake/m"])).await.0.unwrap_err();
+    assert_eq!(error.failure.kind, FailureKind::Timeout, "{error}");
+    fake.left().await;
 }
 
 #[tokio::test]

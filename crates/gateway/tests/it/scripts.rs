@@ -101,6 +101,8 @@ async fn errors_name_file_line_and_field() {
     let argument = error("replies:\n  - calls: [{ tool: t, arguments: { a: { b: '{% if %}' } } }]\n");
     assert!(argument.starts_with("demo.yaml: reply 1, call 1, arguments.a.b: "), "{argument}");
     assert!(error("replies: []").contains("at least one reply"));
+    let doubled = error("replies: [{ repeat: 2, calls: [{ id: x, tool: t }] }]");
+    assert!(doubled.contains("reply 1, repeat: must be 1"), "{doubled}");
     assert!(error("replies: [{ text: a, repeat: 0 }]").contains("reply 1, repeat"));
 
     let script = ScriptedModel::from_yaml("replies: [{ text: '{{ results.gone.text }}' }]", "demo.yaml").unwrap();
