@@ -1,6 +1,6 @@
 //! How a gateway is set up: providers, time limits, retries. Plain data that the application fills in.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use masque_types::secret::Secret;
 
@@ -54,7 +54,7 @@ impl ProviderKind {
 /// One provider.
 ///
 /// The base URL comes from the user's own configuration only: whoever sets it receives the key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ProviderConfig {
     /// The wire format.
     pub kind: ProviderKind,
@@ -100,6 +100,18 @@ impl ProviderConfig {
     #[must_use]
     pub fn scripted(scripts: BTreeMap<String, ScriptSource>) -> Self {
         Self { scripts, ..Self::new(ProviderKind::Scripted, "") }
+    }
+}
+
+/// Leaves out the base URL, which may hold a password.
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig")
+            .field("kind", &self.kind)
+            .field("key_variable", &self.key_variable)
+            .field("local", &self.local)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
     }
 }
 

@@ -70,6 +70,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
         listener.local_addr().unwrap()
     };
     let gone = ProviderConfig::new(ProviderKind::OpenAi, format!("http://user:pass@{address}/v1"));
+    assert!(!format!("{gone:?}").contains("pass@"), "{gone:?}");
     let gateway = gateway(vec![("gone", gone)]);
     let error = call(&gateway, &request(&["gone/m"])).await.0.unwrap_err();
     assert_eq!(error.failure.kind, FailureKind::Unavailable);
