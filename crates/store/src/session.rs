@@ -21,9 +21,6 @@ pub(crate) trait Session {
     /// Takes the next run that can be worked on: worker, now, until → id, epoch.
     const CLAIM_NEXT: &'static str;
 
-    /// Whether other programs have to be told by a statement which runs change.
-    const ANNOUNCES: bool;
-
     /// The keys of runs that were looked up.
     fn run_keys(&self) -> &RunKeys;
 
@@ -36,14 +33,11 @@ pub(crate) trait Session {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<(), Error>;
 
-    /// Makes the transaction durable.
-    async fn commit(&self) -> Result<(), Error>;
+    /// Makes the transaction durable and tells other programs which runs changed.
+    async fn commit(&self, changed: &[RunId]) -> Result<(), Error>;
 
     /// Undoes the transaction, if there still is one.
     async fn rollback(&self) -> Result<(), Error>;
-
-    /// Tells other programs, within the transaction, that these runs change.
-    async fn announce(&self, runs: &[RunId]) -> Result<(), Error>;
 
     /// Runs a statement that returns at most one row.
     async fn query_one(&self, sql: &'static str, params: &[Value<'_>]) -> Result<Option<Row>, Error> {

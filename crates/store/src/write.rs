@@ -94,9 +94,8 @@ async fn together<S: Session>(
     session.begin().await?;
     let transaction = async {
         let results = apply_all(session, batch).await?;
-        announce(session, batch, &results).await?;
         faults.map_or(Ok(()), Faults::before_commit)?;
-        session.commit().await?;
+        session.commit(&changed(batch, &results)).await?;
         Ok(results)
     };
     match transaction.await {
@@ -125,13 +124,8 @@ async fn apply_all<S: Session>(session: &S, batch: &[&Write]) -> Result<Vec<Resu
     Ok(results)
 }
 
-async fn announce<S: Session>(session: &S, batch: &[&Write], results: &[Result<Outcome, Error>]) -> Result<(), Error> {
-    if !S::ANNOUNCES {
-        return Ok(());
-    }
+/// The runs that somebody else may want to look at now.
+fn changed(batch: &[&Write], results: &[Result<Outcome, Error>]) -> Vec<RunId> {
     let done = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
-    let mut runs: Vec<_> = done.filter_map(|(write, _)| write.changes()).collect();
-    runs.sort_unstable();
-    runs.dedup();
-    session.announce(&runs).await
+    done.filter_map(|(write, _)| write.changes()).collect()
 }

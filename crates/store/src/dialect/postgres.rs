@@ -1,6 +1,6 @@
 //! PostgreSQL: connections, errors, and [`Session`] on a pooled connection.
 
-use std::{borrow::Cow, error::Error as _, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, error::Error as _, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod};
@@ -149,7 +149,7 @@ impl PostgresSession {
         self.begin().await?;
         let migrated = self.apply_pending().await;
         if migrated.is_ok() {
-            self.commit().await?;
+            self.commit(&[]).await?;
         } else {
             self.rollback().await?;
         }
@@ -231,7 +231,6 @@ impl Session for PostgresSession {
          AND (status = 'running' OR wake_at <= $2 OR EXISTS (SELECT 1 FROM inbox \
          WHERE inbox.run_key = runs.run_key AND NOT inbox.consumed)) ORDER BY id LIMIT 1 \
          FOR UPDATE SKIP LOCKED) RETURNING id, epoch";
-    const ANNOUNCES: bool = true;
 
     fn run_keys(&self) -> &RunKeys {
         &self.server.run_keys
@@ -253,21 +252,17 @@ impl Session for PostgresSession {
         self.batch("BEGIN").await
     }
 
-    async fn commit(&self) -> Result<(), Error> {
-        self.batch("COMMIT").await
+    async fn commit(&self, changed: &[RunId]) -> Result<(), Error> {
+        let changed: BTreeSet<_> = changed.iter().collect();
+        // Ids have no quotes in them.
+        let calls: Vec<_> = changed.iter().map(|run| format!("pg_notify('{CHANNEL}', '{run}')")).collect();
+        // In one message with the commit, which saves a round trip.
+        let notify = if calls.is_empty() { String::new() } else { format!("SELECT {}; ", calls.join(", ")) };
+        self.batch(&format!("{notify}COMMIT")).await
     }
 
     async fn rollback(&self) -> Result<(), Error> {
         // A broken connection undoes the transaction by itself.
         if self.client.is_closed() { Ok(()) } else { self.batch("ROLLBACK").await }
-    }
-
-    async fn announce(&self, runs: &[RunId]) -> Result<(), Error> {
-        if runs.is_empty() {
-            return Ok(());
-        }
-        // Ids have no quotes in them.
-        let calls: Vec<_> = runs.iter().map(|run| format!("pg_notify('{CHANNEL}', '{run}')")).collect();
-        self.batch(&format!("SELECT {}", calls.join(", "))).await
     }
 }

@@ -237,8 +237,6 @@ impl Session for SqliteSession {
          WHERE status IN ('running', 'waiting') AND (lease_worker IS NULL OR lease_until <= $2) \
          AND (status = 'running' OR wake_at <= $2 OR EXISTS (SELECT 1 FROM inbox \
          WHERE inbox.run_key = runs.run_key AND NOT inbox.consumed)) ORDER BY id LIMIT 1) RETURNING id, epoch";
-    /// Other programs look at `data_version`.
-    const ANNOUNCES: bool = false;
 
     fn run_keys(&self) -> &RunKeys {
         &self.run_keys
@@ -258,17 +256,14 @@ impl Session for SqliteSession {
         self.run("BEGIN IMMEDIATE", &[]).map(|_changed| ())
     }
 
-    async fn commit(&self) -> Result<(), Error> {
+    async fn commit(&self, _changed: &[RunId]) -> Result<(), Error> {
+        // Other programs look at `data_version`.
         self.run("COMMIT", &[]).map(|_changed| ())
     }
 
     async fn rollback(&self) -> Result<(), Error> {
         // A full disk undoes the transaction by itself.
         if self.connection.is_autocommit() { Ok(()) } else { self.run("ROLLBACK", &[]).map(|_changed| ()) }
-    }
-
-    async fn announce(&self, _runs: &[RunId]) -> Result<(), Error> {
-        Ok(())
     }
 }
 

@@ -175,9 +175,9 @@ on_both_databases! {
         let asked = approval(run, "colour");
         let mut asking = append(run, 0, &[2]);
         asking.head.status = RunStatus::Waiting;
-        asking.asked = vec![asked.clone()];
+        asking.asked.push(asked.clone());
         store.append(asking).await.unwrap();
-        assert_eq!(store.approvals(&masque_store::ApprovalFilter::default()).await.unwrap(), [asked.clone()]);
+        assert_eq!(store.approvals(&masque_store::ApprovalFilter::default()).await.unwrap(), vec![asked.clone()]);
         let printed = asked.id.to_string();
         assert_eq!(store.find_approvals(&printed[..12]).await.unwrap(), [asked.id]);
 

@@ -1,5 +1,7 @@
 //! Watches: woken by this program's writes and by other programs', and a closed store.
 
+use std::time::Duration;
+
 use masque_store::{Append, Error, RunFilter};
 use masque_testkit::{
     on_both_databases,
@@ -34,7 +36,9 @@ on_both_databases! {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::join!(follow(&one), follow(&two), write);
+        let all = async { tokio::join!(follow(&one), follow(&two), write) };
+        // Only a guard: a follower that is never woken would wait for ever.
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
         let thousands: Vec<_> = (0..5000).map(|number| one.watch(run_id(number))).collect();
         drop(thousands);
         one.close().await.unwrap();
