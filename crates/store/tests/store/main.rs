@@ -9,4 +9,5 @@ mod faults;
 mod journal;
 mod lease;
 mod listing;
+mod opening;
 mod waiting;
