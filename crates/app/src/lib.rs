@@ -1,1 +1,73 @@
-//! placeholder
+//! The use cases of Masque, and the one place that names concrete parts.
+//!
+//! Owns: configuration, the composition of store, gateway, sandbox, tools and engine, and every use case: each takes
+//! the [`Actor`](masque_types::actor::Actor) first, authorises, acts, audits. Leaves out surfaces: arguments,
+//! rendering, protocols.
+
+pub mod approvals;
+pub mod audit;
+mod clock;
+pub mod config;
+pub mod demo;
+pub mod doctor;
+mod environments;
+mod error;
+pub mod host;
+pub mod models;
+pub mod personas;
+pub mod runs;
+pub mod tools;
+pub mod trust;
+mod worker;
+
+use std::sync::Arc;
+
+use masque_sandbox::Launcher;
+use masque_store::Store;
+use masque_types::secret::Secret;
+
+pub use crate::error::{Error, Kind};
+use crate::{clock::SystemClock, config::Settings, host::Host};
+
+/// Masque, composed: configuration, store and sandbox of one invocation.
+pub struct App {
+    /// What was configured, with the layer of each value.
+    pub settings: Settings,
+    /// The process that Masque runs in.
+    pub host: Host,
+    store: Store,
+    launcher: Launcher,
+    clock: Arc<SystemClock>,
+}
+
+impl App {
+    /// Opens the store that the settings name.
+    ///
+    /// # Errors
+    /// When the store cannot be opened; the message says why and what to do.
+    pub async fn open(host: Host, settings: Settings) -> Result<Self, Error> {
+        let store = open_store(&host, &settings).await?;
+        let launcher = Launcher::detect(settings.landlock());
+        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock) })
+    }
+
+    /// Waits for everything that was started.
+    ///
+    /// # Errors
+    /// When the store cannot be closed cleanly.
+    pub async fn close(self) -> Result<(), Error> {
+        Ok(self.store.close().await?)
+    }
+}
+
+async fn open_store(host: &Host, settings: &Settings) -> Result<Store, Error> {
+    let url = settings.text("store.url");
+    if url.is_empty() {
+        return Ok(Store::open_sqlite(&host.home.join("masque.db")).await?);
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Store::connect_postgres(&Secret::new(url)).await?);
+    }
+    let path = url.strip_prefix("sqlite://").unwrap_or(&url);
+    Ok(Store::open_sqlite(path.as_ref()).await?)
+}

@@ -9,6 +9,7 @@ use futures::{FutureExt, StreamExt, future, stream::FuturesUnordered};
 use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Store, Watch};
 use masque_types::{
     actor::Actor,
+    approval::Approval,
     diagnostic::Diagnostic,
     event::{Event, EventBody},
     id::{CommandId, Epoch, RunId},
@@ -51,8 +52,8 @@ pub struct Engine {
 
 /// How to drive.
 pub struct DriveOptions<'a> {
-    /// What to do when only humans can make the run go on.
-    pub when_waiting: WhenWaiting,
+    /// What to do when only an answer to this question can make the run go on; asked for each open question.
+    pub when_waiting: &'a (dyn Fn(&Approval) -> WhenWaiting + Send + Sync),
     /// Told what happens: committed events, model deltas, diagnostics.
     pub observe: &'a (dyn Fn(Progress<'_>) + Send + Sync),
     /// Stops driving without ending the run: it can be resumed.
@@ -61,7 +62,7 @@ pub struct DriveOptions<'a> {
     pub dead_worker: Option<&'a str>,
 }
 
-/// What to do when only humans can make the run go on.
+/// What to do when only a human can make the run go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenWaiting {
     /// Give the lease back and return; anyone may take the run up later.
@@ -248,8 +249,8 @@ impl<'a> Drive<'a> {
             self.flush().await?;
             return Err(Stop::Driven(Driven::Ended(outcome)));
         }
-        let idle = self.in_flight.is_empty();
-        if idle && self.options.when_waiting == WhenWaiting::Park {
+        let stays = |question: &Approval| (self.options.when_waiting)(question) == WhenWaiting::Stay;
+        if self.in_flight.is_empty() && !self.machine.state().questions().any(stays) {
             self.flush().await?;
             return Err(Stop::Driven(Driven::Waiting));
         }
@@ -431,7 +432,7 @@ impl<'a> Drive<'a> {
     }
 }
 
-fn asked(state: &State, event: &Event) -> Option<masque_types::approval::Approval> {
+fn asked(state: &State, event: &Event) -> Option<Approval> {
     let EventBody::ApprovalRequested { approval, .. } = &event.body else { return None };
     let asked = |phase: &Phase| match phase {
         Phase::Asked(asked) if asked.id == *approval => Some((**asked).clone()),

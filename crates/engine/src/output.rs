@@ -40,10 +40,10 @@ pub fn bounded(output: ToolOutput) -> Bounded {
     let head = text.get(..text.floor_char_boundary(HEAD_BYTES)).unwrap_or_default();
     let tail = text.get(text.ceil_char_boundary(text.len() - TAIL_BYTES)..).unwrap_or_default();
     let cut = text.len() - head.len() - tail.len();
-    let next_line = head.lines().count();
+    let next_line = head.lines().count().max(1);
     let shown = format!(
         "{head}\n[… {cut} of {total} bytes are not shown. The whole result is stored: call result.read with \
-         {{\"ref\": \"{digest}\", \"offset\": {next_line}}} to read on from line {next_line}. …]\n{tail}",
+         {{\"digest\": \"{digest}\", \"offset_line\": {next_line}}} to read on from line {next_line}. …]\n{tail}",
         total = text.len(),
         digest = whole.digest,
     );

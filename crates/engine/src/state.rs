@@ -300,7 +300,8 @@ impl State {
         self.calls
             .iter()
             .take(place)
-            .any(|earlier| !matches!(earlier.phase, Phase::Settled(_)) && !(pure(earlier) && pure(this)))
+            .filter(|earlier| !matches!(earlier.phase, Phase::Settled(_)))
+            .any(|earlier| !pure(earlier) || !pure(this))
     }
 
     /// Takes one event into the state.

@@ -232,7 +232,7 @@ async fn drive(
     let mut engine = engine(store, ScriptModel::new(turns()), &Arc::default(), worker);
     engine.environments = Arc::new(environments.clone());
     let options = DriveOptions {
-        when_waiting: WhenWaiting::Park,
+        when_waiting: &|_| WhenWaiting::Park,
         observe,
         stop: CancellationToken::new(),
         dead_worker: Some("victim"),

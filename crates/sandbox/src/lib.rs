@@ -12,6 +12,7 @@
 mod assemble;
 mod cgroup;
 mod child;
+mod detached;
 mod error;
 mod hidden;
 mod inside;
@@ -28,6 +29,7 @@ mod sys;
 mod system;
 
 pub use child::{Child, Exit, Stderr, Stdin, Stdout};
+pub use detached::detach;
 pub use error::Error;
 pub use launcher::{LandlockUse, Launcher};
 pub use mechanism::{Mechanism, State};

@@ -295,7 +295,11 @@ pub(crate) async fn drive(
     dead_worker: Option<&str>,
 ) -> Result<Driven, masque_engine::Error> {
     let quiet = |_: Progress<'_>| {};
-    let options =
-        DriveOptions { when_waiting: WhenWaiting::Park, observe: &quiet, stop: CancellationToken::new(), dead_worker };
+    let options = DriveOptions {
+        when_waiting: &|_| WhenWaiting::Park,
+        observe: &quiet,
+        stop: CancellationToken::new(),
+        dead_worker,
+    };
     engine.drive(run, options).await
 }

@@ -1,0 +1,86 @@
+//! Use cases over approvals: list, show, answer.
+
+use masque_store::{ApprovalFilter, NewAudit};
+use masque_types::{
+    actor::{Actor, Channel},
+    approval::{Answer, Approval, Question, Ruling},
+    id::{ApprovalId, RunId},
+    run::Command,
+};
+use serde_json::json;
+
+use crate::{App, Error, clock};
+
+impl App {
+    /// Questions, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn approvals(&self, run: Option<RunId>, open_only: bool, limit: usize) -> Result<Vec<Approval>, Error> {
+        Ok(self.store.approvals(&ApprovalFilter { open_only, run, limit }).await?)
+    }
+
+    /// The question with that id or unique beginning of an id.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub async fn find_approval(&self, id: &str) -> Result<Approval, Error> {
+        let id = match id.parse::<ApprovalId>() {
+            Ok(id) => id,
+            Err(_) => crate::runs::only_match("approval", id, &self.store.find_approvals(id).await?)?,
+        };
+        let approval = self.store.approval(id).await?;
+        approval.ok_or_else(|| {
+            Error::usage(format!("there is no approval {id}")).hint("`masque approvals list --all` shows what there is")
+        })
+    }
+
+    /// Answers a question. The answer waits in the run's inbox; a worker that holds the run takes it at once.
+    ///
+    /// # Errors
+    /// When the question was answered before, its time is over, or the answer does not fit it.
+    pub async fn answer(
+        &self,
+        actor: &Actor,
+        approval: &Approval,
+        answer: Answer,
+        channel: Channel,
+    ) -> Result<(), Error> {
+        check_answer(approval, &answer)?;
+        let now = self.clock.now();
+        if approval.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Error::refused(format!("the time to answer {} is over: the call is denied", approval.id))
+                .hint(format!("let the run go on without it: masque runs resume {}", approval.run)));
+        }
+        let detail = json!({ "answer": answer.name(), "call": approval.call_id, "digest": approval.digest });
+        let ruling = Ruling { answer, by: actor.clone(), channel };
+        let command = Command::Answer { approval: approval.id, digest: approval.digest, ruling };
+        self.store.send(clock::new_command_id(), approval.run, &command, now).await?;
+        let audit = NewAudit {
+            at: now,
+            actor: actor.clone(),
+            action: "approval.answer".to_owned(),
+            run: Some(approval.run),
+            target: approval.id.to_string(),
+            detail,
+        };
+        Ok(self.store.audit(audit).await?)
+    }
+}
+
+fn check_answer(approval: &Approval, answer: &Answer) -> Result<(), Error> {
+    if let Some(ruling) = &approval.ruling {
+        let message = format!("{} was answered before: {} by {}", approval.id, ruling.answer.name(), ruling.by);
+        return Err(Error::refused(message));
+    }
+    if approval.question.accepts(answer) {
+        return Ok(());
+    }
+    let ways = match approval.question {
+        Question::ToolCall { .. } => "approve or deny",
+        Question::InDoubt { .. } => "approve --happened, approve --retry, or deny (gives the run up)",
+        Question::Input { .. } => "approve --reply TEXT, or deny",
+    };
+    Err(Error::usage(format!("`{}` does not answer {}", answer.name(), approval.id))
+        .hint(format!("this question takes: {ways}")))
+}

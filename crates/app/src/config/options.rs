@@ -1,0 +1,122 @@
+//! Every option, declared once: key, kind, default, documentation, and what a project's file may do with it.
+
+use super::value::Kind;
+
+/// What a project's file may do with an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectRule {
+    /// Set it.
+    Free,
+    /// Make it smaller.
+    Tighten,
+    /// Nothing.
+    Never,
+}
+
+/// The declaration of an option.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// `section.name` in files.
+    pub key: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// The built-in value, written as a user would.
+    pub default: &'static str,
+    /// One line for people.
+    pub doc: &'static str,
+    /// What a project's file may do.
+    pub project: ProjectRule,
+    /// Whether its value may hold a password.
+    pub secret: bool,
+}
+
+impl OptionSpec {
+    /// The environment variable that sets it: `MASQUE_RUN_STEPS` for `run.steps`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("MASQUE_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn option(
+    key: &'static str,
+    kind: Kind,
+    default: &'static str,
+    project: ProjectRule,
+    doc: &'static str,
+) -> OptionSpec {
+    OptionSpec { key, kind, default, doc, project, secret: false }
+}
+
+/// All options, in the order that they are shown.
+pub const OPTIONS: &[OptionSpec] = &[
+    option(
+        "model.default",
+        Kind::Models,
+        "",
+        ProjectRule::Never,
+        "Models to ask, first choice first: provider/model, …",
+    ),
+    option("model.max_output_tokens", Kind::Count, "4096", ProjectRule::Tighten, "Largest answer of one model call"),
+    option(
+        "model.context_tokens",
+        Kind::Count,
+        "100000",
+        ProjectRule::Tighten,
+        "Conversation size that triggers compaction",
+    ),
+    option(
+        "model.prices",
+        Kind::Text,
+        "",
+        ProjectRule::Never,
+        "YAML file with prices that override the built-in table",
+    ),
+    option(
+        "model.probe_local",
+        Kind::Choice(&["on", "off"]),
+        "on",
+        ProjectRule::Never,
+        "Look for Ollama and LM Studio on this machine",
+    ),
+    option("run.steps", Kind::Count, "50", ProjectRule::Tighten, "Model calls that a run may make"),
+    option("run.tokens", Kind::Count, "unlimited", ProjectRule::Tighten, "Tokens that a run may use"),
+    option("run.usd", Kind::Money, "unlimited", ProjectRule::Tighten, "Dollars that a run may spend"),
+    option(
+        "run.wall",
+        Kind::Duration,
+        "1h",
+        ProjectRule::Tighten,
+        "Active time of a run; waiting for people does not count",
+    ),
+    option("run.lease", Kind::Duration, "10s", ProjectRule::Never, "How long a dead worker blocks its run"),
+    option(
+        "approvals.ttl",
+        Kind::Duration,
+        "24h",
+        ProjectRule::Tighten,
+        "How long a question waits before the call is denied",
+    ),
+    option("sandbox.mode", Kind::Choice(&["process", "none"]), "process", ProjectRule::Never, "How tools are confined"),
+    option(
+        "sandbox.landlock",
+        Kind::Choice(&["auto", "off"]),
+        "auto",
+        ProjectRule::Never,
+        "Landlock as a second layer, where the kernel has it",
+    ),
+    OptionSpec {
+        key: "store.url",
+        kind: Kind::Text,
+        default: "",
+        doc: "SQLite file or postgres:// URL; empty is masque.db in Masque's home",
+        project: ProjectRule::Never,
+        secret: true,
+    },
+];
+
+/// The option of a key.
+#[must_use]
+pub(super) fn find(key: &str) -> Option<&'static OptionSpec> {
+    OPTIONS.iter().find(|option| option.key == key)
+}

@@ -1,0 +1,128 @@
+//! Activates persona environments: sandbox, tool server, MCP servers, host tools.
+
+use std::{path::PathBuf, sync::Arc};
+
+use masque_engine::environment::{Activation, ActiveEnvironment, Environments};
+use masque_sandbox::Launcher;
+use masque_store::Store;
+use masque_tools::{
+    environment::{Environment, EnvironmentSpec},
+    host::{
+        HostTool,
+        fetch::{FetchLimits, WebFetch},
+        result::{ResultRead, ResultReader},
+    },
+};
+use masque_types::{
+    BoxFuture,
+    diagnostic::Diagnostic,
+    digest::Digest,
+    event::EventBody,
+    id::RunId,
+    persona::Persona,
+    tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
+};
+
+use crate::{host::Host, trust};
+
+/// Activates environments on this machine.
+pub(crate) struct LocalEnvironments {
+    pub(crate) host: Host,
+    pub(crate) launcher: Launcher,
+    pub(crate) store: Store,
+}
+
+impl Environments for LocalEnvironments {
+    fn activate(&self, activation: Activation) -> BoxFuture<'_, Result<Arc<dyn ActiveEnvironment>, String>> {
+        Box::pin(async move {
+            let (persona, mut diagnostics) = self.permitted(&activation)?;
+            let spec = EnvironmentSpec {
+                persona: &persona,
+                policy: &activation.spec.policy,
+                workspace: PathBuf::from(&activation.spec.workspace),
+                mode: activation.spec.sandbox,
+                launcher: self.launcher.clone(),
+                masque: self.host.executable.clone(),
+                host_tools: self.host_tools(),
+                pinned: activation.pinned.as_deref(),
+            };
+            let (environment, found) = Environment::start(spec).await.map_err(|error| error.to_string())?;
+            diagnostics.extend(found);
+            Ok(Arc::new(Active { environment, diagnostics }) as Arc<dyn ActiveEnvironment>)
+        })
+    }
+}
+
+impl LocalEnvironments {
+    /// The persona without what its project is not trusted to start.
+    fn permitted(&self, activation: &Activation) -> Result<(Persona, Vec<Diagnostic>), String> {
+        let mut persona = (*activation.persona).clone();
+        let source = PathBuf::from(&persona.source);
+        let project = Host::project(activation.spec.workspace.as_ref());
+        let from_project = source.starts_with(&project) || (source.is_relative() && persona.source != "bundled");
+        if persona.mcp_servers.is_empty() || !from_project {
+            return Ok((persona, Vec::new()));
+        }
+        let trusted = trust::trust_of(&self.host, &project).map_err(|error| error.to_string())?;
+        if trusted.holds() {
+            return Ok((persona, Vec::new()));
+        }
+        persona.mcp_servers.clear();
+        let what = format!("{} is not trusted: the MCP servers of this persona are not started", project.display());
+        let hint = "look at what they start, then: masque trust";
+        Ok((persona, vec![Diagnostic::warning(source.display().to_string(), what).hint(hint)]))
+    }
+
+    fn host_tools(&self) -> Vec<Arc<dyn HostTool>> {
+        let results = Arc::new(StoredResults(self.store.clone()));
+        vec![Arc::new(WebFetch::new(FetchLimits::default())), Arc::new(ResultRead::new(results))]
+    }
+}
+
+/// An environment of the tools crate, with what was noticed when it started.
+struct Active {
+    environment: Environment,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Toolbox for Active {
+    fn specs(&self) -> Arc<[ToolSpec]> {
+        self.environment.specs()
+    }
+
+    fn call<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ToolOutput> {
+        self.environment.call(invocation)
+    }
+
+    fn probe<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ProbeAnswer> {
+        self.environment.probe(invocation)
+    }
+}
+
+impl ActiveEnvironment for Active {
+    fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.diagnostics.clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.environment.close())
+    }
+}
+
+/// Large results, read from the store. A run reads its own only.
+struct StoredResults(Store);
+
+impl ResultReader for StoredResults {
+    fn read(&self, run: RunId, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(async move {
+            let journal = self.0.journal(run, 0).await.map_err(|error| error.to_string())?;
+            let own = journal.iter().any(|event| {
+                matches!(&event.body, EventBody::ToolCallFinished { whole: Some(whole), .. } if whole.digest == digest)
+            });
+            if !own {
+                return Ok(None);
+            }
+            self.0.blob(&digest).await.map_err(|error| error.to_string())
+        })
+    }
+}

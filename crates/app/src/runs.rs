@@ -1,0 +1,526 @@
+//! Use cases over runs: start, drive, cancel, fork, list, follow, replay, export.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use masque_engine::{
+    driver::{DriveOptions, Engine},
+    replay::{Replay, replay},
+    state::State,
+};
+pub use masque_engine::{
+    driver::{Driven, Progress, WhenWaiting},
+    output::clipped,
+    state::Outcome,
+};
+pub use masque_store::RunFilter;
+use masque_store::{NewAudit, NewRun};
+use masque_types::{
+    actor::Actor,
+    approval::{Approval, ApprovalTerms},
+    cost::Limits,
+    event::{Event, EventBody},
+    id::{Epoch, RunId, Seq},
+    message::{Part, joined_text},
+    model::{Model, ModelRef},
+    persona::Persona,
+    policy::{Policy, Rule},
+    run::{Command, RunSpec, RunStatus, RunSummary, SandboxMode},
+    time::Timestamp,
+    tool::EffectClass,
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, Error, clock, environments::LocalEnvironments, models::Models, trust, worker};
+
+/// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.
+pub const MAX_TASK_BYTES: usize = 1 << 20;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct StartRun {
+    /// The persona.
+    pub persona: Persona,
+    /// What to do.
+    pub task: Vec<Part>,
+    /// The directory that the tools work in.
+    pub workspace: PathBuf,
+    /// The caller's limits; the persona's and the configuration's hold as well.
+    pub limits: Limits,
+    /// The caller's rules: they can only take away.
+    pub ceiling: Vec<Rule>,
+    /// How tools are confined.
+    pub sandbox: SandboxMode,
+}
+
+/// Where to branch a run off, and how it goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Fork {
+    /// The last event of the parent that belongs to the fork too; its last event when absent.
+    pub at: Option<Seq>,
+    /// What is added to the conversation.
+    pub instruction: Vec<Part>,
+    /// The models to ask from there on.
+    pub models: Vec<ModelRef>,
+}
+
+/// A run that was branched off.
+#[derive(Debug, Clone)]
+pub struct Forked {
+    /// The new run.
+    pub run: RunId,
+    /// The parent's last event that belongs to it too.
+    pub at: Seq,
+    /// What the parent did after that event and what stays done: tool and call.
+    pub effects_after: Vec<(String, String)>,
+}
+
+/// How a run is driven by this process.
+pub struct Drive<'a> {
+    /// What to do when only an answer to this question can make the run go on.
+    pub when_waiting: &'a (dyn Fn(&Approval) -> WhenWaiting + Send + Sync),
+    /// Told what happens.
+    pub observe: &'a (dyn Fn(Progress<'_>) + Send + Sync),
+    /// Stops driving without ending the run.
+    pub stop: CancellationToken,
+}
+
+impl App {
+    /// Creates a run. It does not start by itself: drive it, or leave it to a worker.
+    ///
+    /// # Errors
+    /// When the task is empty or too large, no model can be used, or an unconfined run is wanted in a project that
+    /// is not trusted.
+    pub async fn start(&self, actor: &Actor, start: StartRun) -> Result<RunId, Error> {
+        check_task(&start.task)?;
+        self.check_sandbox(&start)?;
+        let models = self.models(&start.persona).await?;
+        let id = clock::new_run_id();
+        let now = self.clock.now();
+        let title = clipped(&joined_text(&start.task), 80);
+        let spec = self.spec(actor, &start, models);
+        let audit = NewAudit {
+            at: now,
+            actor: actor.clone(),
+            action: "run.create".to_owned(),
+            run: Some(id),
+            target: start.persona.name.clone(),
+            detail: json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace }),
+        };
+        let created = EventBody::RunCreated { spec: Box::new(spec) };
+        let pinned = EventBody::PersonaPinned { persona: Box::new(start.persona.clone()) };
+        let event = |seq, body| Event { seq, epoch: 0, at: now, body };
+        self.store
+            .create_run(NewRun {
+                id,
+                persona: start.persona.name,
+                title,
+                sandbox: start.sandbox,
+                created_at: now,
+                status: RunStatus::Running,
+                events: vec![event(1, created), event(2, pinned)],
+                forked_from: None,
+                audit: vec![audit],
+            })
+            .await?;
+        Ok(id)
+    }
+
+    fn spec(&self, actor: &Actor, start: &StartRun, models: Models) -> RunSpec {
+        let persona = &start.persona;
+        let budget = self.settings.count("model.context_tokens").unwrap_or(u64::MAX);
+        // What fits the model, less the answer.
+        let answer = u64::from(models.route.max_output_tokens);
+        let fitting = models.context_tokens.map_or(u64::MAX, |tokens| tokens.saturating_sub(answer));
+        let ttl = self.settings.duration("approvals.ttl");
+        RunSpec {
+            task: start.task.clone(),
+            route: models.route,
+            price: models.price,
+            context_tokens: budget.min(fitting),
+            limits: self.settings.limits().tightest(persona.budget).tightest(start.limits),
+            policy: Policy {
+                tools: persona.tools.clone(),
+                rules: persona.rules.clone(),
+                ceiling: start.ceiling.clone(),
+            },
+            approvals: ApprovalTerms { ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)) },
+            workspace: start.workspace.display().to_string(),
+            sandbox: start.sandbox,
+            started_by: actor.clone(),
+            parent: None,
+        }
+    }
+
+    /// An unconfined run is for a project whose content the user trusts: what a persona of a stranger's repository
+    /// starts would run with all the user's rights.
+    fn check_sandbox(&self, start: &StartRun) -> Result<(), Error> {
+        if start.sandbox == SandboxMode::Process {
+            return Ok(());
+        }
+        let project = crate::host::Host::project(&start.workspace);
+        let trusted = trust::trust_of(&self.host, &project)?;
+        if trusted == trust::Trust::Trusted {
+            return Ok(());
+        }
+        Err(Error::refused(format!("--sandbox none is refused: {} is not trusted", project.display()))
+            .hint("look at what it brings (.agents, .claude, .masque), then: masque trust")
+            .hint("or run it confined: leave --sandbox away"))
+    }
+
+    /// Drives a run in this process until it ends or waits.
+    ///
+    /// # Errors
+    /// When the store fails or a model cannot be set up. The run can be resumed.
+    pub async fn drive(&self, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
+        let engine = self.engine(run).await?;
+        let lease = self.store.lease(run).await?;
+        let dead = lease.map(|lease| lease.worker).filter(|worker| worker::is_dead(worker));
+        let options = DriveOptions {
+            when_waiting: drive.when_waiting,
+            observe: drive.observe,
+            stop: drive.stop,
+            dead_worker: dead.as_deref(),
+        };
+        Ok(engine.drive(run, options).await?)
+    }
+
+    /// Claims the next run that can go on and drives it; `None` when there is none.
+    ///
+    /// # Errors
+    /// As for [`Self::drive`].
+    pub async fn drive_next(&self, drive: Drive<'_>) -> Result<Option<(RunId, Driven)>, Error> {
+        let now = self.clock.now();
+        let until = now.plus(self.lease());
+        let name = worker_name();
+        let Some((run, epoch)) = self.store.claim_next(&name, now, until).await? else { return Ok(None) };
+        let engine = Engine { worker: name, ..self.engine(run).await? };
+        Ok(Some((run, self.drive_claimed(&engine, run, epoch, until, drive).await?)))
+    }
+
+    async fn drive_claimed(
+        &self,
+        engine: &Engine,
+        run: RunId,
+        epoch: Epoch,
+        until: Timestamp,
+        drive: Drive<'_>,
+    ) -> Result<Driven, Error> {
+        let options = DriveOptions {
+            when_waiting: drive.when_waiting,
+            observe: drive.observe,
+            stop: drive.stop,
+            dead_worker: None,
+        };
+        Ok(engine.drive_claimed(run, epoch, until, options).await?)
+    }
+
+    fn lease(&self) -> std::time::Duration {
+        self.settings.duration("run.lease").unwrap_or(std::time::Duration::from_secs(10))
+    }
+
+    async fn engine(&self, run: RunId) -> Result<Engine, Error> {
+        let state = State::fold(run, &self.store.journal(run, 0).await?)?;
+        let model: Arc<dyn Model> = Arc::new(self.gateway(&state.route.models).await?);
+        let environments =
+            LocalEnvironments { host: self.host.clone(), launcher: self.launcher.clone(), store: self.store.clone() };
+        let clock = Arc::clone(&self.clock);
+        Ok(Engine {
+            store: self.store.clone(),
+            model,
+            environments: Arc::new(environments),
+            clock: Arc::new(move || clock.now()),
+            worker: worker_name(),
+            lease: self.lease(),
+        })
+    }
+
+    /// Leaves a run to a process in the background, which ends with it. What that process says goes to
+    /// `logs/<run>.log` in Masque's home.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn detach(&self, run: RunId) -> Result<u32, Error> {
+        let directory = self.host.home.join("logs");
+        fs_err::create_dir_all(&directory)?;
+        let log = fs_err::File::create(directory.join(format!("{run}.log")))?;
+        let arguments = ["worker", "--run", &run.to_string()].map(Into::into);
+        let environment = self.host.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let program = &self.host.executable;
+        masque_sandbox::detach(program, &arguments, &environment, &self.host.directory, log.into())
+            .map_err(|error| Error::environment(format!("the background process did not start: {error}")))
+    }
+
+    /// Waits until there may be something to drive.
+    pub async fn await_work(&self) {
+        let mut watch = self.store.watch_any();
+        // Leases run out without anything being written.
+        let _ = tokio::time::timeout(self.lease() / 2, watch.changed()).await;
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Stops a run and keeps its partial result. A worker that holds it stops it at once; otherwise this process
+    /// takes the run and ends it.
+    ///
+    /// # Errors
+    /// When the run ended before, or the store fails.
+    pub async fn cancel(&self, actor: &Actor, run: RunId) -> Result<RunSummary, Error> {
+        let summary = self.run(run).await?;
+        if summary.status.is_final() {
+            return Err(Error::refused(format!("{run} is {} already", summary.status.name())));
+        }
+        let now = self.clock.now();
+        let command = Command::Cancel { by: actor.clone() };
+        self.store.send(clock::new_command_id(), run, &command, now).await?;
+        let quiet = |_: Progress<'_>| {};
+        let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: CancellationToken::new() };
+        self.drive(run, drive).await?;
+        self.await_end(run).await
+    }
+
+    /// Waits a moment for another worker to end a run.
+    async fn await_end(&self, run: RunId) -> Result<RunSummary, Error> {
+        let mut watch = self.store.watch(run);
+        let deadline = tokio::time::Instant::now() + self.lease();
+        loop {
+            let summary = self.run(run).await?;
+            let changed = tokio::time::timeout_at(deadline, watch.changed());
+            if summary.status.is_final() || changed.await.is_err() {
+                return Ok(summary);
+            }
+        }
+    }
+
+    /// Branches a run off. Nothing is copied, and nothing of the parent runs again.
+    ///
+    /// # Errors
+    /// When there is no such event, or nothing would be left to do.
+    pub async fn fork(&self, actor: &Actor, parent: RunId, fork: Fork) -> Result<Forked, Error> {
+        let summary = self.run(parent).await?;
+        let at = fork.at.unwrap_or(summary.last_seq);
+        if at < 2 || at > summary.last_seq {
+            return Err(Error::usage(format!("{parent} has no event {at} to fork at"))
+                .hint(format!("events 2 to {}: masque runs show {parent}", summary.last_seq)));
+        }
+        let events = self.store.journal(parent, 0).await?;
+        let (before, after) = events.split_at(usize::try_from(at).unwrap_or(usize::MAX).min(events.len()));
+        let state = State::fold(parent, before)?;
+        if state.unjudged.is_some() && fork.instruction.is_empty() {
+            return Err(Error::usage(format!("nothing is left to do in {parent} after event {at}"))
+                .hint("add an instruction with -p, or fork at an earlier event with --at"));
+        }
+        let effects_after = effects(&state, after);
+        let run = clock::new_run_id();
+        let now = self.clock.now().max(state.last_at);
+        let body = EventBody::Forked {
+            parent,
+            parent_seq: at,
+            effects_after: effects_after.clone(),
+            instruction: fork.instruction,
+            route: self.forked_route(&state, fork.models),
+        };
+        let audit = NewAudit {
+            at: now,
+            actor: actor.clone(),
+            action: "run.fork".to_owned(),
+            run: Some(run),
+            target: parent.to_string(),
+            detail: json!({ "at": at }),
+        };
+        self.store
+            .create_run(NewRun {
+                id: run,
+                persona: summary.persona,
+                title: summary.title,
+                sandbox: summary.sandbox,
+                created_at: now,
+                status: RunStatus::Running,
+                events: vec![Event { seq: at + 1, epoch: 0, at: now, body }],
+                forked_from: Some((parent, at)),
+                audit: vec![audit],
+            })
+            .await?;
+        Ok(Forked { run, at, effects_after })
+    }
+
+    fn forked_route(&self, state: &State, models: Vec<ModelRef>) -> Option<masque_types::model::Route> {
+        (!models.is_empty()).then(|| masque_types::model::Route { models, ..(*state.route).clone() })
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, Error> {
+        Ok(self.store.runs(filter).await?)
+    }
+
+    /// One run's summary.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub async fn run(&self, run: RunId) -> Result<RunSummary, Error> {
+        self.store.run(run).await?.ok_or_else(|| masque_engine::Error::NoSuchRun(run).into())
+    }
+
+    /// The run with that id, unique beginning of an id, or `last`.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub async fn find_run(&self, id: &str) -> Result<RunId, Error> {
+        if id == "last" {
+            let newest = self.store.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?;
+            let newest = newest.first().map(|run| run.id);
+            return newest.ok_or_else(|| Error::usage("there are no runs yet").hint("start one: masque run -p \"…\""));
+        }
+        match id.parse() {
+            Ok(run) => Ok(run),
+            Err(_) => only_match("run", id, &self.store.find_runs(id).await?),
+        }
+    }
+
+    /// A run's journal after an event.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn journal(&self, run: RunId, after: Seq) -> Result<Vec<Event>, Error> {
+        Ok(self.store.journal(run, after).await?)
+    }
+
+    /// A run's state now.
+    ///
+    /// # Errors
+    /// When there is no such run or its journal is damaged.
+    pub async fn state(&self, run: RunId) -> Result<State, Error> {
+        Ok(State::fold(run, &self.store.journal(run, 0).await?)?)
+    }
+
+    /// Shows a run's events from `after` on, as they are written, until it ends or `stop` is asked for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn follow(
+        &self,
+        run: RunId,
+        mut after: Seq,
+        stop: CancellationToken,
+        mut show: impl FnMut(&[Event]),
+    ) -> Result<RunStatus, Error> {
+        let mut watch = self.store.watch(run);
+        loop {
+            // The status is read first: what it says is then in the events that are read next.
+            let status = self.run(run).await?.status;
+            let events = self.store.journal(run, after).await?;
+            after = events.last().map_or(after, |event| event.seq);
+            show(&events);
+            if status.is_final() {
+                return Ok(status);
+            }
+            tokio::select! {
+                () = watch.changed() => {}
+                () = stop.cancelled() => return Ok(status),
+            }
+        }
+    }
+
+    /// Replays a run without effects.
+    ///
+    /// # Errors
+    /// When there is no such run or its journal is damaged.
+    pub async fn replay(&self, run: RunId) -> Result<(Replay, Vec<Event>), Error> {
+        let events = self.store.journal(run, 0).await?;
+        Ok((replay(run, &events)?, events))
+    }
+
+    /// The script that answers as the models of this run did.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub async fn export_script(&self, run: RunId) -> Result<String, Error> {
+        self.run(run).await?;
+        let events = self.store.journal(run, 0).await?;
+        let script = masque_gateway::script::record(&events);
+        script.to_yaml().map_err(|error| Error::environment(error.to_string()))
+    }
+
+    /// Who works on a run, if anyone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn held_by(&self, run: RunId) -> Result<Option<String>, Error> {
+        let now = self.clock.now();
+        let lease = self.store.lease(run).await?;
+        let live = lease.filter(|lease| lease.until > now && !worker::is_dead(&lease.worker));
+        Ok(live.map(|lease| lease.worker))
+    }
+}
+
+/// The one match of a beginning of an id.
+pub(crate) fn only_match<T: Copy + std::fmt::Display>(noun: &str, id: &str, matches: &[T]) -> Result<T, Error> {
+    match matches {
+        [one] => Ok(*one),
+        [] => Err(Error::usage(format!("there is no {noun} `{id}`")).hint(format!("`masque {noun}s list` shows all"))),
+        several => {
+            let names = several.iter().map(|id| format!("\n  {id}")).collect::<String>();
+            Err(Error::usage(format!("`{id}` is the beginning of several {noun} ids:{names}")))
+        }
+    }
+}
+
+fn check_task(task: &[Part]) -> Result<(), Error> {
+    let text: usize = task.iter().filter_map(Part::as_text).map(str::len).sum();
+    let blank = task.iter().all(|part| part.as_text().is_some_and(|text| text.trim().is_empty()));
+    if blank {
+        return Err(Error::usage("the task is empty").hint("say what to do: masque run -p \"Review this repository\""));
+    }
+    if text > MAX_TASK_BYTES {
+        return Err(Error::usage(format!("the task has {text} bytes; at most {MAX_TASK_BYTES} are taken"))
+            .hint("put the material into a file of the workspace and name the file in the task"));
+    }
+    Ok(())
+}
+
+/// What changed the world among these events: every call that began and is not pure.
+fn effects(before: &State, after: &[Event]) -> Vec<(String, String)> {
+    let mut tools: std::collections::HashMap<&str, &str> =
+        before.calls.iter().map(|call| (call.call.id.as_str(), call.call.tool.as_str())).collect();
+    let mut effects = Vec::new();
+    for event in after {
+        tools.extend(event.body.calls().iter().map(|call| (call.id.as_str(), call.tool.as_str())));
+        if let EventBody::ToolCallStarted { call_id, effect, .. } = &event.body
+            && *effect != EffectClass::Pure
+        {
+            let tool = tools.get(call_id.as_str()).copied().unwrap_or_default();
+            effects.push((tool.to_owned(), call_id.clone()));
+        }
+    }
+    effects
+}
+
+/// The name of one drive of this process.
+fn worker_name() -> String {
+    static SERIAL: AtomicU64 = AtomicU64::new(1);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    worker::own_name(serial).unwrap_or_else(|| format!("{}-{serial}", clock::new_command_id()))
+}
+
+/// The workspace of a run: the given directory, which must exist.
+///
+/// # Errors
+/// When it is no directory.
+pub fn workspace(directory: &Path) -> Result<PathBuf, Error> {
+    let wrong = |what: String| Error::usage(format!("the workspace {} {what}", directory.display()));
+    let path = directory.canonicalize().map_err(|error| wrong(format!("cannot be used: {error}")))?;
+    if path.is_dir() { Ok(path) } else { Err(wrong("is not a directory".to_owned())) }
+}

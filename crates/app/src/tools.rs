@@ -1,0 +1,69 @@
+//! Use cases over tools: what there is and what a persona has of it.
+
+use masque_tools::server::{self, ToolServerConfig};
+use masque_types::{
+    message::ToolCall,
+    persona::Persona,
+    policy::{Decision, Policy},
+    tool::ToolSpec,
+};
+
+use crate::Error;
+
+/// A tool, and what a persona may do with it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ToolView {
+    /// The tool.
+    #[serde(flatten)]
+    pub spec: ToolSpec,
+    /// What the persona's policy says of a call without arguments; absent without a persona.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+}
+
+/// The built-in tools; with a persona, those that it has, each with the policy's decision.
+#[must_use]
+pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
+    let specs = masque_tools::builtin_specs();
+    let Some(persona) = persona else {
+        return specs.into_iter().map(|spec| ToolView { spec, decision: None }).collect();
+    };
+    let policy = policy(persona);
+    let has = |spec: &ToolSpec| policy.has_tool(&spec.name);
+    specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
+}
+
+/// One built-in tool.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn find(name: &str) -> Result<ToolView, Error> {
+    let spec = masque_tools::builtin_specs().into_iter().find(|spec| spec.name == name);
+    spec.map(|spec| ToolView { spec, decision: None })
+        .ok_or_else(|| Error::usage(format!("there is no built-in tool `{name}`")).hint("`masque tool list` shows all"))
+}
+
+/// The policy of a persona's own file, without the ceiling of a run.
+#[must_use]
+pub fn policy(persona: &Persona) -> Policy {
+    Policy { tools: persona.tools.clone(), rules: persona.rules.clone(), ceiling: Vec::new() }
+}
+
+/// Serves the built-in tools on standard input and output; the argument says which workspace, as JSON.
+///
+/// # Errors
+/// When the argument is wrong, the workspace cannot be opened, or the connection breaks.
+pub async fn serve(config: &str) -> Result<(), Error> {
+    let config = ToolServerConfig::parse(config).map_err(|error| Error::usage(error.to_string()))?;
+    server::serve(config).await.map_err(|error| Error::environment(error.to_string()))
+}
+
+fn decide(policy: &Policy, spec: &ToolSpec) -> Decision {
+    let call = ToolCall {
+        id: String::new(),
+        tool: spec.name.clone(),
+        arguments: serde_json::Value::Object(serde_json::Map::new()),
+        signature: None,
+    };
+    policy.decide(&call, spec.effect)
+}

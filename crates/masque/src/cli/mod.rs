@@ -1,0 +1,171 @@
+//! The command line: arguments, and one file per command.
+
+mod approvals;
+mod audit;
+mod completions;
+mod config;
+mod demo;
+mod doctor;
+pub(crate) mod drive;
+mod persona;
+mod run;
+mod runs;
+mod tool;
+mod tool_server;
+mod trust;
+mod worker;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use masque_app::{App, Error, config::Settings, host::Host};
+use masque_types::actor::Actor;
+
+use crate::{exit::Exit, render};
+
+/// Runs personas: AI agents with durable runs, each in its own sandbox
+#[derive(Debug, Parser)]
+#[command(name = "masque", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// Directory to work in; the current one when absent
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Set a configuration option for this invocation; `masque config show` lists them
+    #[arg(short = 'c', long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a persona on a task
+    Run(run::Arguments),
+    /// List, show and steer runs
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// Answer the questions of waiting runs
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// List, show and check personas
+    #[command(subcommand)]
+    Persona(persona::Command),
+    /// List and show tools
+    #[command(subcommand)]
+    Tool(tool::Command),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Read and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Trust what a project brings: MCP servers, hooks, unconfined runs
+    Trust(trust::Arguments),
+    /// Show what this machine can enforce and which models can be asked
+    Doctor(doctor::Arguments),
+    /// Watch the bundled architect review this directory, without a model
+    Demo(demo::Arguments),
+    /// Drive runs that nobody drives
+    Worker(worker::Arguments),
+    /// Print shell completions
+    Completions(completions::Arguments),
+    /// Serve the built-in tools on standard input and output
+    #[command(hide = true)]
+    ToolServer(tool_server::Arguments),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn run() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    dispatch(arguments).unwrap_or_else(|error| {
+        render::error(&error);
+        Exit::of_error(&error)
+    })
+}
+
+fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::ToolServer(arguments) => tool_server::run(&arguments),
+        Command::Persona(command) => persona::run(&Context::read(global, &[])?, &command),
+        Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
+        Command::Config(command) => config::run(&Context::read(global, &[])?, &command),
+        Command::Run(arguments) => {
+            let context = Context::read(global, &arguments.settings())?;
+            block_on(run::run(context, arguments))
+        }
+        Command::Runs(command) => {
+            let context = Context::read(global, &command.settings())?;
+            block_on(runs::run(context, command))
+        }
+        Command::Approvals(command) => block_on(approvals::run(Context::read(global, &[])?, command)),
+        Command::Audit(command) => block_on(audit::run(Context::read(global, &[])?, command)),
+        Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
+        Command::Doctor(arguments) => block_on(doctor::run(Context::read(global, &[])?, arguments)),
+        Command::Demo(arguments) => {
+            let context = Context::read(global, &arguments.settings())?;
+            block_on(demo::run(context, arguments))
+        }
+        Command::Worker(arguments) => block_on(worker::run(Context::read(global, &[])?, arguments)),
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(future)
+}
+
+/// What every command starts from.
+pub(crate) struct Context {
+    pub(crate) host: Host,
+    pub(crate) settings: Settings,
+    /// Where the command works.
+    pub(crate) directory: PathBuf,
+    /// The project of that directory.
+    pub(crate) project: PathBuf,
+}
+
+impl Context {
+    fn read(global: Global, settings: &[(&'static str, String)]) -> Result<Self, Error> {
+        let host = Host::read()?;
+        let directory = match &global.directory {
+            Some(directory) => masque_app::runs::workspace(&host.directory.join(directory))?,
+            None => host.directory.clone(),
+        };
+        let project = Host::project(&directory);
+        let mut all = Vec::new();
+        for pair in &global.set {
+            all.push(masque_app::config::argument(pair)?);
+        }
+        all.extend_from_slice(settings);
+        let settings = Settings::load(&host, &project, &all)?;
+        for diagnostic in &settings.diagnostics {
+            render::warning(diagnostic);
+        }
+        Ok(Self { host, settings, directory, project })
+    }
+
+    /// The person at the terminal.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::User(self.host.user.clone())
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(self) -> Result<App, Error> {
+        App::open(self.host, self.settings).await
+    }
+}

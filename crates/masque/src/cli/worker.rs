@@ -1,0 +1,73 @@
+//! `masque worker`: drives runs that nobody drives, until it is stopped.
+
+use masque_app::{
+    App, Error,
+    runs::{Drive, Driven, Progress, WhenWaiting},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use crate::{exit::Exit, render};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Drive this run only, and end with it
+    #[arg(long)]
+    run: Option<String>,
+    /// End when no run can go on
+    #[arg(long, conflicts_with = "run")]
+    drain: bool,
+}
+
+pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
+    let app = context.open().await?;
+    let stop = CancellationToken::new();
+    let exit = tokio::select! {
+        exit = work(&app, &arguments, &stop) => exit,
+        result = interrupted(&stop) => result.map(|()| Exit::Success),
+    };
+    app.close().await?;
+    exit
+}
+
+/// Asks the run in hand to stop, and leaves it a moment to give its lease back.
+async fn interrupted(stop: &CancellationToken) -> Result<(), Error> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    Ok(())
+}
+
+async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Result<Exit, Error> {
+    let quiet = |_: Progress<'_>| {};
+    if let Some(run) = &arguments.run {
+        let run = app.find_run(run).await?;
+        let drive = Drive { when_waiting: &|_| WhenWaiting::Stay, observe: &quiet, stop: stop.clone() };
+        app.drive(run, drive).await?;
+        return Ok(Exit::of_status(app.run(run).await?.status));
+    }
+    loop {
+        let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: stop.clone() };
+        match app.drive_next(drive).await? {
+            Some((run, driven)) => render::note(&format!("{run}: {}", word(&driven))),
+            None if arguments.drain => return Ok(Exit::Success),
+            None => app.await_work().await,
+        }
+        if stop.is_cancelled() {
+            return Ok(Exit::Success);
+        }
+    }
+}
+
+fn word(driven: &Driven) -> &'static str {
+    match driven {
+        Driven::Ended(_) => "ended",
+        Driven::Waiting => "waits for a human",
+        Driven::HeldBy { .. } | Driven::LeaseLost => "is another worker's now",
+        Driven::Stopped => "stopped",
+    }
+}

@@ -1,0 +1,296 @@
+//! A run while it is driven here: streaming text, a line per tool call, a spinner with the cost.
+//!
+//! On a terminal the answer streams to standard output; when that is piped, it gets the final answer only. Progress
+//! goes to standard error, with a spinner on a terminal and as plain lines elsewhere.
+
+use std::{
+    collections::HashMap,
+    io::{IsTerminal as _, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use masque_app::runs::{Outcome, Progress};
+use masque_types::{
+    approval::Approval,
+    event::{Event, EventBody},
+    id::RunId,
+    message::{Part, joined_text},
+    model::ModelDelta,
+    run::{RunSummary, SandboxMode},
+};
+use serde_json::json;
+
+use super::style::{self, BOLD, DIM, ERROR, GOOD, WARNING};
+use crate::{cli::drive::Output, render};
+
+/// Shows one run.
+pub(crate) struct Live {
+    output: Output,
+    run: RunId,
+    /// Whether the model's text streams to standard output.
+    streams: bool,
+    spinner: ProgressBar,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    calls: HashMap<String, (String, String)>,
+    /// Whether the cursor stands behind streamed text.
+    mid_line: bool,
+    streamed: bool,
+}
+
+/// While this lives, the spinner is silent: somebody else writes to the terminal.
+pub(crate) struct Pause<'a>(&'a ProgressBar);
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.enable_steady_tick(Duration::from_millis(100));
+    }
+}
+
+impl Live {
+    pub(crate) fn new(output: Output, summary: &RunSummary) -> Self {
+        let terminal = std::io::stderr().is_terminal() && output == Output::Text;
+        let spinner = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+            spinner.set_style(style);
+        }
+        let live = Self {
+            output,
+            run: summary.id,
+            streams: output == Output::Text && std::io::stdout().is_terminal(),
+            spinner,
+            inner: Mutex::new(Inner::default()),
+        };
+        if output == Output::Text {
+            live.head(summary);
+        }
+        live
+    }
+
+    fn head(&self, summary: &RunSummary) {
+        let sandbox = match summary.sandbox {
+            SandboxMode::Process => String::new(),
+            SandboxMode::None => format!(" {WARNING}without sandbox{WARNING:#}"),
+        };
+        self.progress(&format!("{BOLD}{}{BOLD:#} {DIM}{}{DIM:#}{sandbox}", summary.persona, summary.id));
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what happened.
+    pub(crate) fn show(&self, progress: &Progress<'_>) {
+        match (self.output, progress) {
+            (Output::Text, Progress::Committed(events)) => events.iter().for_each(|event| self.event(event)),
+            (Output::Text, Progress::Delta(delta)) => self.delta(delta),
+            (Output::Text | Output::Json, Progress::Diagnostic(diagnostic)) => render::warning(diagnostic),
+            (Output::StreamJson, Progress::Committed(events)) => {
+                events.iter().for_each(|event| render::event_json(self.run, event));
+            }
+            (Output::StreamJson, Progress::Delta(ModelDelta::Text(text))) => {
+                render::json(&json!({ "v": 1, "run": self.run, "type": "text_delta", "text": text }));
+            }
+            (Output::StreamJson, Progress::Diagnostic(diagnostic)) => {
+                render::json(&json!({ "v": 1, "run": self.run, "type": "diagnostic", "diagnostic": diagnostic }));
+            }
+            (Output::Json, Progress::Committed(_)) | (Output::Json | Output::StreamJson, Progress::Delta(_)) => {}
+        }
+    }
+
+    fn event(&self, event: &Event) {
+        match &event.body {
+            EventBody::ModelCallStarted { step, .. } => self.spin(&format!("model call {step}")),
+            EventBody::ModelCallFinished { message, .. } => {
+                if !self.streams && !message.calls.is_empty() && !message.text.is_empty() {
+                    self.progress(&format!("{DIM}{}{DIM:#}", message.text.trim_end()));
+                }
+                self.end_line();
+                let mut inner = self.inner();
+                for call in &message.calls {
+                    let shown = style::shortened(&call.arguments.to_string(), 70);
+                    inner.calls.insert(call.id.clone(), (call.tool.clone(), shown));
+                }
+            }
+            EventBody::ModelCallFailed { failure, .. } => {
+                self.progress(&format!("{ERROR}model{ERROR:#} {}: {}", failure.kind.name(), failure.message));
+            }
+            EventBody::ToolCallStarted { call_id, .. } => self.spin(&self.call(call_id)),
+            EventBody::ToolCallFinished { call_id, content, is_error, duration_ms, .. } => {
+                self.tool_line(call_id, content, *is_error, Duration::from_millis(*duration_ms));
+            }
+            EventBody::ToolCallRefused { call_id, message, .. } => {
+                let why = style::shortened(message, 100);
+                self.progress(&format!(
+                    "{WARNING}✗{WARNING:#} {} {WARNING}refused{WARNING:#}: {why}",
+                    self.call(call_id)
+                ));
+            }
+            EventBody::ToolCallInDoubt { call_id } => {
+                self.progress(&format!("{WARNING}?{WARNING:#} {} {WARNING}in doubt{WARNING:#}", self.call(call_id)));
+            }
+            EventBody::ApprovalDecided { ruling, .. } => {
+                self.progress(&format!("  {} by {} ({})", ruling.answer.name(), ruling.by, ruling.channel.name()));
+            }
+            EventBody::Recovered { .. } => self.note("taken up after a stop in the middle"),
+            EventBody::ContextCompacted { tokens_before, tokens_after, .. } => {
+                self.note(&format!("context shortened from {tokens_before} to {tokens_after} tokens"));
+            }
+            EventBody::OutputRejected { errors } => {
+                self.note(&format!("the answer misses its schema, one repair: {}", errors.join("; ")));
+            }
+            _ => {}
+        }
+    }
+
+    fn tool_line(&self, call_id: &str, content: &[Part], is_error: bool, took: Duration) {
+        let text = joined_text(content);
+        let (mark, what) = if is_error {
+            (format!("{ERROR}✗{ERROR:#}"), style::shortened(&text, 100))
+        } else {
+            (format!("{GOOD}✓{GOOD:#}"), format!("{} lines", text.lines().count()))
+        };
+        self.progress(&format!("{mark} {} {DIM}{what}, {}{DIM:#}", self.call(call_id), style::duration(took)));
+    }
+
+    fn call(&self, call_id: &str) -> String {
+        let inner = self.inner();
+        inner
+            .calls
+            .get(call_id)
+            .map_or_else(|| call_id.to_owned(), |(tool, arguments)| format!("{BOLD}{tool}{BOLD:#} {arguments}"))
+    }
+
+    fn delta(&self, delta: &ModelDelta) {
+        match delta {
+            ModelDelta::Text(text) if self.streams => {
+                self.spinner.suspend(|| {});
+                self.spinner.disable_steady_tick();
+                self.spinner.set_message("");
+                let mut out = anstream::stdout();
+                let _ = write!(out, "{text}");
+                let _ = out.flush();
+                let mut inner = self.inner();
+                inner.mid_line = !text.ends_with('\n');
+                inner.streamed = true;
+            }
+            ModelDelta::Asking(model) => self.spin(&format!("asking {model}")),
+            ModelDelta::Failed(attempt) => {
+                if let Some(failure) = &attempt.failure {
+                    let what = format!("{}: {}", failure.kind.name(), failure.message);
+                    self.progress(&format!("{WARNING}{}{WARNING:#} {what}", attempt.model));
+                }
+            }
+            ModelDelta::Text(_) | ModelDelta::Reasoning(_) => {}
+        }
+    }
+
+    fn spin(&self, what: &str) {
+        self.end_line();
+        self.spinner.set_message(style::shortened(what, 100));
+        self.spinner.enable_steady_tick(Duration::from_millis(100));
+    }
+
+    fn end_line(&self) {
+        if std::mem::take(&mut self.inner().mid_line) {
+            render::line("");
+        }
+    }
+
+    fn progress(&self, text: &str) {
+        self.end_line();
+        self.spinner.suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        });
+    }
+
+    /// A line for people.
+    pub(crate) fn note(&self, text: &str) {
+        self.progress(&format!("{DIM}{text}{DIM:#}"));
+    }
+
+    /// Silences the spinner while a question is asked.
+    pub(crate) fn pause(&self) -> Pause<'_> {
+        self.end_line();
+        self.spinner.disable_steady_tick();
+        self.spinner.suspend(|| {});
+        Pause(&self.spinner)
+    }
+
+    /// Shows how the run ended.
+    pub(crate) fn ended(&self, summary: &RunSummary, outcome: &Outcome) {
+        self.end_line();
+        self.spinner.finish_and_clear();
+        match self.output {
+            Output::Json => render::json(&result(summary, outcome)),
+            Output::StreamJson => {}
+            Output::Text => self.ended_text(summary, outcome),
+        }
+    }
+
+    fn ended_text(&self, summary: &RunSummary, outcome: &Outcome) {
+        let text = match outcome {
+            Outcome::Completed { text, .. } => text,
+            Outcome::Failed { partial, .. } | Outcome::Cancelled { partial, .. } => partial,
+        };
+        let streamed = self.streams && self.inner().streamed;
+        if !streamed && !text.is_empty() {
+            render::line(text.trim_end());
+        }
+        if let Outcome::Failed { reason, message, .. } = outcome {
+            self.progress(&format!("{ERROR}failed{ERROR:#} ({}): {message}", reason.name()));
+        }
+        if let Outcome::Cancelled { interrupted, .. } = outcome
+            && !interrupted.is_empty()
+        {
+            self.progress(&format!("{WARNING}outcome unknown{WARNING:#}: {}", interrupted.join(", ")));
+        }
+        let mark = style::of_status(summary.status);
+        let took = style::duration(summary.updated_at.since(summary.created_at));
+        let name = summary.status.name();
+        self.progress(&format!("{mark}{name}{mark:#} {DIM}{}, {took}{DIM:#}", style::spend(&summary.spend)));
+    }
+
+    /// Shows what the run waits for.
+    pub(crate) fn waiting(&self, summary: &RunSummary, open: &[Approval]) {
+        self.end_line();
+        self.spinner.finish_and_clear();
+        match self.output {
+            Output::Json | Output::StreamJson => {
+                let value = json!({
+                    "v": 1, "run": summary.id, "type": "waiting", "status": summary.status, "approvals": open,
+                });
+                render::json(&value);
+            }
+            Output::Text => {
+                self.progress(&format!("{WARNING}waiting{WARNING:#} for a human:"));
+                for approval in open {
+                    render::question(approval);
+                    self.note(&format!("  masque approvals approve {}", approval.id));
+                }
+                self.note(&format!("then go on: masque runs resume {}", summary.id));
+            }
+        }
+    }
+}
+
+/// The result of `--output json`.
+fn result(summary: &RunSummary, outcome: &Outcome) -> serde_json::Value {
+    let (text, output, error) = match outcome {
+        Outcome::Completed { text, output } => (text, output.as_ref(), None),
+        Outcome::Failed { reason, message, partial } => {
+            (partial, None, Some(json!({ "reason": reason, "message": message })))
+        }
+        Outcome::Cancelled { partial, .. } => (partial, None, None),
+    };
+    json!({
+        "v": 1, "run": summary.id, "persona": summary.persona, "status": summary.status, "text": text,
+        "output": output, "error": error, "spend": summary.spend, "sandbox": summary.sandbox,
+        "duration_ms": u64::try_from(summary.updated_at.since(summary.created_at).as_millis()).unwrap_or(u64::MAX),
+    })
+}

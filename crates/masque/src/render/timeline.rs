@@ -1,0 +1,156 @@
+//! A journal as a timeline: one line per event, with its time since the first one.
+
+use std::{collections::HashMap, io::Write as _};
+
+use masque_types::{
+    event::{Event, EventBody},
+    message::{Part, joined_text},
+    time::Timestamp,
+};
+
+use super::style::{self, BOLD, DIM, ERROR, GOOD, HINT, WARNING};
+
+/// Bytes of a text that a line shows.
+const SHOWN: usize = 100;
+
+/// Prints events; remembers what later lines refer to.
+pub(crate) struct Timeline {
+    full: bool,
+    start: Option<Timestamp>,
+    tools: HashMap<String, String>,
+}
+
+impl Timeline {
+    /// A timeline that shows texts whole, or their beginnings.
+    pub(crate) fn new(full: bool) -> Self {
+        Self { full, start: None, tools: HashMap::new() }
+    }
+
+    /// Prints one event on standard output.
+    pub(crate) fn print(&mut self, event: &Event) {
+        let start = *self.start.get_or_insert(event.at);
+        let offset = event.at.since(start);
+        for call in event.body.calls() {
+            self.tools.insert(call.id.clone(), call.tool.clone());
+        }
+        let at = format!("{:>4} {:>6}.{:03}", event.seq, offset.as_secs(), offset.subsec_millis());
+        let mut out = anstream::stdout();
+        for (place, line) in self.describe(&event.body).into_iter().enumerate() {
+            let _ = match place {
+                0 => writeln!(out, "{DIM}{at}{DIM:#}  {line}"),
+                _ => writeln!(out, "{:15}  {line}", ""),
+            };
+        }
+    }
+
+    fn describe(&self, body: &EventBody) -> Vec<String> {
+        match body {
+            EventBody::RunCreated { spec } => vec![
+                format!("{BOLD}created{BOLD:#} by {}, sandbox {}", spec.started_by, spec.sandbox.name()),
+                format!("task: {}", self.text(&joined_text(&spec.task))),
+            ],
+            EventBody::PersonaPinned { persona } => {
+                vec![format!("persona {} ({}, {})", persona.name, persona.source, persona.digest.short())]
+            }
+            EventBody::ToolsPinned { tools } => {
+                let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+                vec![format!("tools {}", names.join(" "))]
+            }
+            EventBody::Forked { parent, parent_seq, .. } => vec![format!("forked from {parent} at {parent_seq}")],
+            EventBody::Recovered { .. } => vec![format!("{WARNING}recovered{WARNING:#} after a stop in the middle")],
+            EventBody::ContextCompacted { tokens_before, tokens_after, .. } => {
+                vec![format!("context shortened from {tokens_before} to {tokens_after} tokens")]
+            }
+            EventBody::OutputRejected { errors } => {
+                vec![format!("{WARNING}output rejected{WARNING:#}: {}", errors.join("; "))]
+            }
+            EventBody::CancelRequested { by } => vec![format!("{WARNING}cancel{WARNING:#} asked by {by}")],
+            EventBody::ApprovalRequested { approval, call_id, question, .. } => {
+                let asked = format!("{WARNING}asks{WARNING:#} {} for {}", question.kind(), self.tool(call_id));
+                vec![format!("{asked} {DIM}{approval}{DIM:#}")]
+            }
+            EventBody::ApprovalDecided { ruling, .. } => {
+                vec![format!("{} by {} ({})", ruling.answer.name(), ruling.by, ruling.channel.name())]
+            }
+            body => self.describe_call(body),
+        }
+    }
+
+    fn describe_call(&self, body: &EventBody) -> Vec<String> {
+        match body {
+            EventBody::ModelCallStarted { step, messages, reserved_tokens, .. } => {
+                let reserved = style::count(*reserved_tokens);
+                vec![format!("{HINT}model{HINT:#} call {step}: {messages} messages, {reserved} tokens reserved")]
+            }
+            EventBody::ModelCallFinished { message, receipt, .. } => {
+                let model = receipt.served.as_ref().map_or_else(|| "model".to_owned(), ToString::to_string);
+                let cost = receipt.micro_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
+                let tokens = style::count(receipt.usage.total());
+                let time = style::duration(receipt.latency);
+                let mut lines = vec![format!("{HINT}{model}{HINT:#} answered: {tokens} tokens{cost}, {time}")];
+                lines.extend((!message.text.is_empty()).then(|| self.text(&message.text)));
+                let call = |call: &masque_types::message::ToolCall| {
+                    format!("calls {BOLD}{}{BOLD:#} {}", call.tool, self.text(&call.arguments.to_string()))
+                };
+                lines.extend(message.calls.iter().map(call));
+                lines
+            }
+            EventBody::ModelCallFailed { failure, receipt, .. } => {
+                let tries = receipt.attempts.len();
+                let kind = failure.kind.name();
+                vec![format!("{ERROR}model call failed{ERROR:#} after {tries} tries: {kind}: {}", failure.message)]
+            }
+            EventBody::ModelCallLost { .. } => vec![format!("{WARNING}model call lost{WARNING:#}; it is made again")],
+            EventBody::ToolCallStarted { call_id, effect, attempt } => {
+                let again = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
+                vec![format!("{} begins ({}{again})", self.tool(call_id), effect.name())]
+            }
+            EventBody::ToolCallFinished { call_id, content, is_error, duration_ms, whole } => {
+                let mark = if *is_error { format!("{ERROR}failed{ERROR:#}") } else { format!("{GOOD}done{GOOD:#}") };
+                let time = style::duration(std::time::Duration::from_millis(*duration_ms));
+                let size = whole.map(|whole| format!(", {} bytes stored", whole.bytes)).unwrap_or_default();
+                let tool = self.tool(call_id);
+                vec![format!("{tool} {mark}, {time}{size}"), format!("{DIM}{}{DIM:#}", self.parts(content))]
+            }
+            EventBody::ToolCallRefused { call_id, message, .. } => {
+                vec![format!("{} {WARNING}refused{WARNING:#}: {}", self.tool(call_id), self.text(message))]
+            }
+            EventBody::ToolCallInDoubt { call_id } => {
+                vec![format!("{} {WARNING}in doubt{WARNING:#}: interrupted, nobody knows", self.tool(call_id))]
+            }
+            body => self.describe_end(body),
+        }
+    }
+
+    fn describe_end(&self, body: &EventBody) -> Vec<String> {
+        match body {
+            EventBody::RunCompleted { spend, .. } => {
+                vec![format!("{GOOD}completed{GOOD:#}: {}", style::spend(spend))]
+            }
+            EventBody::RunFailed { reason, message, .. } => {
+                vec![format!("{ERROR}failed{ERROR:#} ({}): {message}", reason.name())]
+            }
+            EventBody::RunCancelled { interrupted, .. } if interrupted.is_empty() => {
+                vec![format!("{WARNING}cancelled{WARNING:#}")]
+            }
+            EventBody::RunCancelled { interrupted, .. } => {
+                vec![format!("{WARNING}cancelled{WARNING:#}; outcome unknown: {}", interrupted.join(", "))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn tool(&self, call_id: &str) -> String {
+        format!("{BOLD}{}{BOLD:#}", self.tools.get(call_id).map_or(call_id, String::as_str))
+    }
+
+    fn text(&self, text: &str) -> String {
+        if self.full { text.to_owned() } else { style::shortened(text, SHOWN) }
+    }
+
+    fn parts(&self, parts: &[Part]) -> String {
+        let images = parts.iter().filter(|part| part.as_text().is_none()).count();
+        let text = self.text(&joined_text(parts));
+        if images == 0 { text } else { format!("{text} [{images} images]") }
+    }
+}
