@@ -62,11 +62,60 @@ pub(super) fn markdown(html: &str) -> Outcome<String> {
         .skip_tags(vec!["script", "style", "noscript", "svg", "iframe", "template", "object", "canvas"])
         .build();
     let failed = |error: std::io::Error| Failure::new(format!("the page could not be converted: {error}"));
+    // Parsing takes time with the square of the depth: look before.
+    if open_elements(html) > DEEPEST {
+        return Err(too_deep());
+    }
     let tree = converter.html_to_tree(html).map_err(failed)?;
     if is_deeper_than(&tree, DEEPEST) {
-        return Err(Failure::new("the page nests its elements too deeply to be converted; fetch it with raw=true"));
+        return Err(too_deep());
     }
     Ok(converter.tree_to_markdown(&tree))
+}
+
+fn too_deep() -> Failure {
+    Failure::new("the page nests its elements too deeply to be converted; fetch it with raw=true")
+}
+
+/// Elements that have no end tag, or whose end tag is often left out because the next one ends them.
+const SELF_ENDING: [&str; 30] = [
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param", "p",
+    "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "optgroup", "colgroup", "html", "head",
+    "body",
+];
+
+/// The largest number of elements that are open at once, by a glance at the tags.
+fn open_elements(html: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    let mut rest = html;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (is_end, after) = after.strip_prefix('/').map_or((false, after), |after| (true, after));
+        let length = after.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(after.len());
+        let (name, after) = after.split_at(length);
+        let name = name.to_ascii_lowercase();
+        rest = match name.as_str() {
+            "script" | "style" if !is_end => after_end_tag(after, &name),
+            _ => after,
+        };
+        if name.is_empty() || matches!(name.as_str(), "script" | "style") || SELF_ENDING.contains(&name.as_str()) {
+            continue;
+        }
+        open = if is_end { open.saturating_sub(1) } else { open + 1 };
+        most = most.max(open);
+    }
+    most
+}
+
+/// The rest behind the content of an element that holds no tags.
+fn after_end_tag<'h>(html: &'h str, name: &str) -> &'h str {
+    let mut rest = html;
+    while let Some((_, after)) = rest.split_once("</") {
+        if after.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+            return after;
+        }
+        rest = after;
+    }
+    ""
 }
 
 fn is_deeper_than(tree: &Rc<Node>, limit: usize) -> bool {
@@ -97,6 +146,9 @@ mod tests {
     #[test]
     fn a_page_made_to_exhaust_the_stack_is_refused() {
         assert!(markdown(&"<div>".repeat(100_000)).is_err());
+        assert!(markdown(&"<b><p>".repeat(100_000)).is_err());
+        let page = "<script>'<b>'</script><div><p>one<p>two<br></div>".repeat(2_000);
+        assert!(markdown(&page).is_ok_and(|text| text.contains("one")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use masque_sandbox::{Child, Command, Launcher, Profile};
+use masque_sandbox::{Child, Command, Exit, Launcher, Profile};
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::{
     Peer, RoleClient, ServiceExt as _,
@@ -83,7 +83,7 @@ impl Connection {
             Ok(Err(error)) => format!("no MCP handshake: {error}"),
             Err(_) => late(limit),
         };
-        Err(StartFailure::Server(with_stderr(&reason, &program.end(Ending::Now).await)))
+        Err(StartFailure::Server(with_stderr(&reason, &program.end().await)))
     }
 
     async fn over_http(
@@ -116,35 +116,30 @@ impl Connection {
         !self.service.is_closed() && !self.service.is_transport_closed()
     }
 
-    /// Ends the connection and the program; gives the end of its standard error.
+    /// Ends the connection and the program; gives how it ended and the end of its standard error.
     pub(super) async fn end(self) -> String {
         // An error means that the connection's task broke down: it is gone as well.
         let _ = self.service.cancel().await;
         match self.program {
-            Some(program) => program.end(Ending::Gently).await,
+            Some(program) => program.end().await,
             None => String::new(),
         }
     }
 }
 
-/// How a program is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// Its input is closed: it may end by itself first.
-    Gently,
-    /// At once.
-    Now,
-}
-
 impl Program {
-    async fn end(mut self, ending: Ending) -> String {
-        if ending == Ending::Gently {
-            let _ = tokio::time::timeout(GRACE, self.child.wait()).await;
-        }
+    /// Its input is closed: it may end by itself for a moment, then it is ended.
+    async fn end(mut self) -> String {
+        let exit = match tokio::time::timeout(GRACE, self.child.wait()).await {
+            Ok(Ok(Exit::Code(0))) | Err(_) => String::new(),
+            Ok(Ok(Exit::Code(code))) => format!("[it ended with code {code}]\n"),
+            Ok(Ok(Exit::Signal(signal))) => format!("[it was ended by signal {signal}]\n"),
+            Ok(Err(error)) => format!("[{error}]\n"),
+        };
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "a server's program could not be ended");
         }
-        self.stderr.end().await
+        exit + &self.stderr.end().await
     }
 }
 
@@ -158,5 +153,5 @@ fn late(limit: Duration) -> String {
 
 /// A reason with what the server said about it.
 pub(super) fn with_stderr(reason: &str, stderr: &str) -> String {
-    if stderr.is_empty() { reason.to_owned() } else { format!("{reason}\nits standard error ends with:\n{stderr}") }
+    if stderr.is_empty() { reason.to_owned() } else { format!("{reason}\n{}", stderr.trim_end()) }
 }

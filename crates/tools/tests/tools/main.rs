@@ -1,0 +1,14 @@
+//! The tools through their real protocol, the guard of the page fetcher, and whole environments.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "tests fail by a panic"
+)]
+
+mod builtin;
+mod environment;
+mod fetch;
+mod support;
