@@ -246,7 +246,9 @@ fn start(plan: &mut Plan, ends: &Ends) -> Outcome<(i32, OwnedFd)> {
     // SAFETY: the child goes on in this file and ends by exit or exec.
     match unsafe { sys::clone_process(0, None) }.map_err(Failure::at(Step::Fork))? {
         Cloned::Child => fail(ends, become_program(plan, ends)),
-        Cloned::Parent { id, .. } => {
+        Cloned::Parent { id, process } => {
+            // Closed here: an owner must not outlive its descriptor, which the range below takes.
+            drop(process);
             let children = sys::child_signals().map_err(Failure::at(Step::Fork))?;
             let (status, signals) = (ends.status.as_raw_fd() as u32, children.as_raw_fd() as u32);
             close_except(&[status.min(signals), status.max(signals)]).map_err(Failure::at(Step::Descriptors))?;
@@ -279,13 +281,14 @@ fn confine(plan: &Plan, ends: &Ends) -> Outcome<()> {
     connect(ends).map_err(Failure::at(Step::Streams))?;
     sys::reset_signal_actions();
     sys::set_blocked_signals(SignalSet::Empty);
-    for (resource, limit) in &plan.limits {
-        let limit = Rlimit { current: Some(*limit), maximum: Some(*limit) };
-        rustix::process::setrlimit(*resource, limit).map_err(Failure::at(Step::Limits))?;
-    }
     rustix::process::chdir(plan.directory.as_c_str()).map_err(Failure::at(Step::Directory))?;
     if let Some(rules) = &plan.landlock {
         confine_with_landlock(rules)?;
+    }
+    // After the last descriptor was needed for the set-up.
+    for (resource, limit) in &plan.limits {
+        let limit = Rlimit { current: Some(*limit), maximum: Some(*limit) };
+        rustix::process::setrlimit(*resource, limit).map_err(Failure::at(Step::Limits))?;
     }
     plan.filters.iter().try_for_each(|filter| sys::install_filter(filter)).map_err(Failure::at(Step::Seccomp))
 }

@@ -22,9 +22,9 @@ pub(crate) enum Step {
     Fork,
     Session,
     Streams,
-    Limits,
     Directory,
     Landlock,
+    Limits,
     Seccomp,
     Execute,
 }
@@ -47,9 +47,9 @@ impl Step {
         Self::Fork,
         Self::Session,
         Self::Streams,
-        Self::Limits,
         Self::Directory,
         Self::Landlock,
+        Self::Limits,
         Self::Seccomp,
         Self::Execute,
     ];

@@ -1,0 +1,211 @@
+//! Attacks on files.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::support::{Scene, launchers, names, refused, run, script};
+
+#[tokio::test]
+async fn secrets_cannot_be_read() {
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".into());
+    let keys = format!("ls {home}/.ssh");
+    refused(
+        |scene| {
+            let links = [("link", "../secret"), ("sub/.env.local", "../plain"), ("absolute", "/etc/shadow")];
+            for (name, target) in links {
+                fs_err::os::unix::fs::symlink(target, scene.workspace().join(name)).unwrap();
+            }
+            fs_err::create_dir(scene.workspace().join(".ssh")).unwrap();
+            fs_err::write(scene.workspace().join(".ssh/id_ed25519"), "SECRET").unwrap();
+            fs_err::write(scene.workspace().join("sub/key.pem"), "SECRET").unwrap();
+        },
+        &[
+            "cat /etc/shadow",
+            "cat absolute",
+            "ls /root",
+            &keys,
+            "ls /home",
+            "cat .env",
+            "cat sub/../.env",
+            "cat ./sub/./../.env",
+            "cat OUTSIDE/secret",
+            "cat ../secret",
+            "cat link",
+            "cat sub/../../secret",
+            "cat sub/.env.local",
+            "cat plain",
+            "cat sub/key.pem",
+            "ls .ssh | grep .",
+            "cat .ssh/id_ed25519",
+            "cat /proc/self/root/../../etc/shadow",
+            "cat /proc/self/cwd/.env",
+            "cat /proc/self/cwd/../secret",
+            "chmod 644 .env",
+            "chmod 777 .ssh",
+            "mv .env visible",
+            "mv .ssh visible",
+            "rm -f .env",
+            "ln .env visible",
+            "ln -s .env visible; cat visible",
+            "cp -r .ssh visible && cat visible/*",
+            "mv sub/key.pem visible",
+            "mv sub moved && cat moved/key.pem",
+            "cat /proc/kcore",
+            "cat /proc/kmsg",
+            "ls /sys/*",
+            "ls /run/*/*/*",
+            "ls /etc/ssl/private",
+            "ls /var/*",
+            "cat /dev/vda",
+            "ls /dev/pts",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_outside_can_be_written() {
+    refused(
+        |scene| {
+            fs_err::os::unix::fs::symlink("../secret", scene.workspace().join("link")).unwrap();
+            fs_err::os::unix::fs::symlink("..", scene.workspace().join("up")).unwrap();
+        },
+        &[
+            "echo x > OUTSIDE/secret",
+            "echo x > ../new",
+            "echo x > link",
+            "echo x > up/new",
+            "mkdir ../new2",
+            "echo x > /usr/bin/new",
+            "echo x > /etc/passwd",
+            "echo x > /etc/new",
+            "echo x > /new",
+            "echo x > /dev/new",
+            "echo x > /run/masque/masque",
+            "chmod 777 /run/masque/masque",
+            "echo x > /proc/sys/kernel/core_pattern",
+            "echo x > /proc/sysrq-trigger",
+            "echo 1000 > /proc/self/oom_score_adj",
+            "mv ../workspace ../moved && ls -d ../moved && false",
+            "ln /usr/bin/true hard",
+            "ln OUTSIDE/secret hard",
+            "touch /usr",
+            "rm -rf /usr/bin/env /usr/bin/true",
+            "rmdir /tmp/home/../../run/masque",
+            "echo x > /lib/new",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_runs_outside_later_cannot_be_planted() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        let hooks = scene.workspace().join(".git/hooks");
+        fs_err::create_dir_all(&hooks).unwrap();
+        fs_err::write(hooks.join("pre-commit"), "theirs").unwrap();
+        fs_err::write(scene.workspace().join(".git/config"), "theirs").unwrap();
+        fs_err::write(scene.workspace().join("target"), "").unwrap();
+        fs_err::os::unix::fs::symlink("sub", scene.workspace().join(".vscode")).unwrap();
+        let before = names(&scene.workspace());
+        let text = "exec 2>&1
+            echo evil > .git/hooks/pre-push; echo evil > .git/hooks/pre-commit; rm -f .git/hooks/pre-commit
+            echo evil > .git/config; mv target .git/config; rm -rf .git/config; ln -f target .git/config
+            mv .git away; mkdir -p .git/hooks; echo evil > .git/hooks/post-merge; rm -rf .git
+            mkdir .masque; echo evil > .masque/config.toml; mkdir -p .claude/x; mv sub .agents; rmdir .masque
+            rm -f .vscode; mkdir .vscode; echo evil > .vscode/tasks.json; chmod 777 .masque; mv .masque other
+            echo fine > .git/HEAD; echo done";
+        let ended = run(&launcher, &scene.profile(), &script(text)).await;
+        assert!(ended.stdout.ends_with("done\n"), "{ended:?}");
+        assert_eq!(names(&hooks), ["pre-commit"]);
+        for file in [hooks.join("pre-commit"), scene.workspace().join(".git/config")] {
+            assert_eq!(fs_err::read_to_string(file).unwrap(), "theirs");
+        }
+        // Git's own files may be written and removed, and no placeholder is left.
+        assert_eq!(fs_err::read_to_string(scene.workspace().join(".git/HEAD")).unwrap(), "fine\n");
+        let after = names(&scene.workspace());
+        assert_eq!(after, before, "{ended:?}");
+        assert!(names(&scene.workspace().join("sub")).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_repository_cannot_be_planted_where_there_is_none() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        let text = "mkdir -p .git/hooks; git init .; rm -rf .git; mkdir .git; ls -A .git | wc -l";
+        let ended = run(&launcher, &scene.profile(), &script(text)).await;
+        assert_eq!(ended.stdout.lines().last(), Some("0"), "{ended:?}");
+        assert!(!scene.workspace().join(".git").exists());
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_granted_is_writable_or_readable() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        for directory in ["granted", "data"] {
+            fs_err::create_dir(scene.outside(directory)).unwrap();
+        }
+        fs_err::write(scene.outside("data/file"), "data").unwrap();
+        let mut profile = scene.profile();
+        profile.writable = vec![PathBuf::from("sub"), scene.outside("granted")];
+        profile.readable = vec![scene.outside("data")];
+        profile.hidden = vec!["pl*n".into()];
+        profile.read_only.push(PathBuf::from("sub/hooks"));
+        let outside = scene.outside("");
+        let text = format!(
+            "cd {}; cat data/file; echo 1 > granted/new && echo a; echo 1 > workspace/sub/new && echo b
+             echo 1 > data/new || echo c; echo 1 > workspace/new || echo d; cat workspace/plain || echo e
+             mkdir workspace/sub/hooks/x || echo f; echo 1 > workspace/sub/../new || echo g; ls",
+            outside.display()
+        );
+        let ended = run(&launcher, &profile, &script(&text)).await;
+        assert_eq!(ended.stdout, "dataa\nb\nc\nd\ne\nf\ng\ndata\ngranted\nworkspace\n", "{ended:?}");
+        assert_eq!(names(&scene.workspace().join("sub")), ["new"]);
+    }
+}
+
+/// A directory in the workspace is exchanged for a link that leads outside, while sandboxes are set up.
+#[tokio::test]
+async fn a_link_swapped_in_during_set_up_leads_nowhere() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        fs_err::create_dir(scene.outside("victim")).unwrap();
+        let mut profile = scene.profile();
+        profile.read_only = ["sub/.masque", "sub/deep/.git"].map(PathBuf::from).into();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (real, link, place) = (scene.outside("real"), scene.outside("link"), scene.workspace().join("sub"));
+        fs_err::os::unix::fs::symlink("../victim", &link).unwrap();
+        let stopped = Arc::clone(&stop);
+        let swapper = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                fs_err::rename(&place, &real).unwrap();
+                // The set-up may have made a directory here in between: then it is moved away as well.
+                if fs_err::rename(&link, &place).is_ok() {
+                    fs_err::rename(&place, &link).unwrap();
+                }
+                fs_err::rename(&real, &place).unwrap();
+            }
+        });
+        let mut started = 0;
+        for _ in 0..60 {
+            // A refused start is fine; what is started must not reach the victim.
+            let command = script("echo evil > sub/.masque/x; mkdir sub/deep; echo evil > sub/deep/.git");
+            if let Ok(mut child) = launcher.spawn(&profile, &command) {
+                started += 1;
+                child.wait().await.unwrap();
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        swapper.join().unwrap();
+        println!("{started} of 60 started");
+        assert!(names(&scene.outside("victim")).is_empty());
+    }
+}

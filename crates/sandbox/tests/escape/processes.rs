@@ -1,0 +1,107 @@
+//! Attacks on other processes, the kernel's interfaces, the environment and descriptors.
+
+use std::{collections::BTreeMap, os::fd::AsRawFd};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Scene, attack, launchers, run, script};
+
+fn calls(printed: &str) -> Vec<(&str, i32)> {
+    let lines = printed.lines().filter_map(|line| line.strip_prefix("CALL ")?.split_once(' '));
+    lines.map(|(name, code)| (name, code.parse().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn dangerous_system_calls_are_refused() {
+    for launcher in launchers() {
+        let ended = run(&launcher, &Scene::new().profile(), &attack("calls")).await;
+        let calls = calls(&ended.stdout);
+        assert_eq!(calls.len(), 49, "{ended:?}");
+        for (name, code) in calls {
+            assert!(matches!(code, libc::EPERM | libc::ENOSYS), "{name}: {code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_processes_are_invisible_and_init_is_untouchable() {
+    for launcher in launchers() {
+        let command = attack("processes").env("MASQUE_HOST_PROCESS", std::process::id().to_string());
+        let ended = run(&launcher, &Scene::new().profile(), &command).await;
+        let calls = calls(&ended.stdout);
+        assert_eq!(calls.len(), 11, "{ended:?}");
+        for (name, code) in calls {
+            assert!(matches!(code, libc::ESRCH | libc::EACCES | libc::EPERM), "{name}: {code}");
+        }
+        assert!(ended.stdout.contains("\nVISIBLE 2\n"), "init and the attack: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_given_environment_is_there() {
+    for launcher in launchers() {
+        let command = script("env; cat /proc/1/environ /proc/*/environ | tr '\\0' '\\n'").env("GIVEN", "1");
+        let ended = run(&launcher, &Scene::new().profile(), &command).await;
+        let found: BTreeMap<_, _> = ended.stdout.lines().filter_map(|line| line.split_once('=')).collect();
+        let names: Vec<_> = found.keys().copied().collect();
+        let set_by_shell = ["OLDPWD", "PWD", "SHLVL", "_"];
+        let names: Vec<_> = names.into_iter().filter(|name| !set_by_shell.contains(name)).collect();
+        assert_eq!(names, ["GIVEN", "HOME", "PATH", "TMPDIR"], "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_descriptor_is_inherited() {
+    for launcher in launchers() {
+        let secret = fs_err::File::open("/etc/hosts").unwrap();
+        // Without close-on-exec, as a library might leave it.
+        let copy = unsafe { libc::fcntl(secret.as_raw_fd(), libc::F_DUPFD, 50) };
+        assert!(copy >= 50);
+        let ended = run(&launcher, &Scene::new().profile(), &attack("descriptors")).await;
+        unsafe { libc::close(copy) };
+        assert!(ended.stdout.contains("\nOPEN [0, 1, 2]\n"), "{ended:?}");
+    }
+}
+
+/// A daemon that left its parent, its session and its terminal keeps the output open as long as it lives.
+#[tokio::test]
+async fn a_daemon_dies_with_its_sandbox() {
+    let text = "trap '' TERM HUP INT; (setsid sh -c 'trap \"\" TERM HUP; echo up; while :; do sleep 1000; done' &) &";
+    for launcher in launchers() {
+        let scene = Scene::new();
+        // The program ends by itself.
+        let ended = run(&launcher, &scene.profile(), &script(&format!("{text} read up; exit 3"))).await;
+        assert_eq!(ended.exit, masque_sandbox::Exit::Code(3));
+        // The program is killed, or dropped.
+        for by_drop in [false, true] {
+            let mut child = launcher.spawn(&scene.profile(), &script(&format!("{text} sleep 1000"))).unwrap();
+            let mut stdout = child.take_stdout().unwrap();
+            let mut up = [0; 3];
+            stdout.read_exact(&mut up).await.unwrap();
+            let id = child.id();
+            if by_drop {
+                drop(child);
+            } else {
+                child.kill().await.unwrap();
+                assert_eq!(child.wait().await.unwrap(), masque_sandbox::Exit::Signal(libc::SIGKILL));
+            }
+            assert_eq!(stdout.read(&mut up).await.unwrap(), 0, "somebody still holds the output");
+            assert!(!std::path::Path::new(&format!("/proc/{id}")).exists());
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_and_exits_are_passed_on() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        let mut child = launcher.spawn(&scene.profile(), &script("cat; echo error >&2; kill -TERM $$")).unwrap();
+        let mut stdin = child.take_stdin().unwrap();
+        stdin.write_all(b"through").await.unwrap();
+        drop(stdin);
+        let (stdout, stderr) = crate::support::output(&mut child).await;
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("through", "error\n"));
+        assert_eq!(child.wait().await.unwrap(), masque_sandbox::Exit::Signal(libc::SIGTERM));
+        assert_eq!(run(&launcher, &scene.profile(), &script("exit 7")).await.exit, masque_sandbox::Exit::Code(7));
+    }
+}
