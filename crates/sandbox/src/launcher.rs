@@ -251,7 +251,10 @@ fn explain(refusal: Refusal, plan: &Plan, command: &Command) -> Error {
         Step::OpenSource | Step::CloneSource => plan.sources.get(index).map(|source| &source.path),
         Step::Assemble => plan.operations.get(index).map(crate::plan::Operation::path),
         Step::Landlock => plan.landlock.as_ref().and_then(|rules| rules.rules.get(index)).map(|rule| &rule.path),
-        Step::Directory => Some(&plan.directory),
+        Step::Directory => {
+            let path = PathBuf::from(OsString::from_vec(plan.directory.as_bytes().to_vec()));
+            return Error::Path { path, problem: format!("cannot be the current directory in the sandbox: {source}") };
+        }
         _ => None,
     };
     let path = path.map(|path| format!(" {}", path.to_string_lossy())).unwrap_or_default();

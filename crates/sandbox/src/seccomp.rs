@@ -306,7 +306,7 @@ const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWNET) as u64;
 
 /// Terminal requests that type into a terminal.
-const TYPING: [u64; 2] = [libc::TIOCSTI as u64, 0x541c];
+const TYPING: [u64; 2] = [libc::TIOCSTI, 0x541c];
 
 /// Calls from this number on are newer than the list.
 const FIRST_NEWER: i64 = 453;

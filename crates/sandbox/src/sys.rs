@@ -198,7 +198,7 @@ struct MountAttributes {
 pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, depth: Depth) -> Result<()> {
     let (flags, propagation) = match depth {
         Depth::One => (libc::AT_EMPTY_PATH, 0),
-        Depth::Tree => (libc::AT_EMPTY_PATH | libc::AT_RECURSIVE, libc::MS_PRIVATE as u64),
+        Depth::Tree => (libc::AT_EMPTY_PATH | libc::AT_RECURSIVE, libc::MS_PRIVATE),
     };
     let attributes = MountAttributes { set, clear: 0, propagation, user_namespace: 0 };
     // SAFETY: the path is an empty C string and the attributes are a valid struct of the given size.

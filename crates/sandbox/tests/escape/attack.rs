@@ -119,9 +119,20 @@ fn processes() {
     for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGSTOP] {
         unsafe { libc::kill(1, signal) };
     }
-    for file in ["mem", "environ", "maps", "root", "cwd", "exe", "fd", "io", "stack"] {
+    let files = [
+        "mem", "environ", "maps", "root", "cwd", "exe", "io", "stack", "fd/0", "fd/1", "fd/2", "fd/3", "fd/4", "fd/5",
+        "fd/6", "fd/7",
+    ];
+    for file in files {
         let path = CString::new(format!("/proc/1/{file}")).unwrap();
-        tell(&format!("open-{file}"), unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) }.into());
+        let mut byte = 0_u8;
+        // Some of them open, and refuse to be read.
+        tell(&format!("read-{file}"), unsafe {
+            match libc::open(path.as_ptr(), libc::O_RDONLY) {
+                -1 => -1,
+                open => libc::read(open, (&raw mut byte).cast(), 1) as libc::c_long,
+            }
+        });
     }
     let count = std::fs::read_dir("/proc").unwrap().filter(|entry| {
         entry.as_ref().unwrap().file_name().to_str().unwrap().bytes().all(|byte| byte.is_ascii_digit())

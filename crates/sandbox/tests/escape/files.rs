@@ -76,11 +76,12 @@ async fn nothing_outside_can_be_written() {
             fs_err::os::unix::fs::symlink("..", scene.workspace().join("up")).unwrap();
         },
         &[
-            "echo x > OUTSIDE/secret",
-            "echo x > ../new",
-            "echo x > link",
-            "echo x > up/new",
-            "mkdir ../new2",
+            // Beside the workspace is private temporary storage: what counts is what the host sees afterwards.
+            "echo x > OUTSIDE/secret; false",
+            "echo x > ../new; false",
+            "echo x > link; false",
+            "echo x > up/new; false",
+            "mkdir ../new2; false",
             "echo x > /usr/bin/new",
             "echo x > /etc/passwd",
             "echo x > /etc/new",
@@ -91,7 +92,7 @@ async fn nothing_outside_can_be_written() {
             "echo x > /proc/sys/kernel/core_pattern",
             "echo x > /proc/sysrq-trigger",
             "echo 1000 > /proc/self/oom_score_adj",
-            "mv ../workspace ../moved && ls -d ../moved && false",
+            "mv ../workspace ../moved",
             "ln /usr/bin/true hard",
             "ln OUTSIDE/secret hard",
             "touch /usr",

@@ -30,9 +30,10 @@ async fn errors_name_what_is_wrong() {
         let zero = refused(&profile, &script("true").args(["a\0b"]));
         assert!(matches!(zero, Error::ZeroByte { .. }));
         let mut elsewhere = script("true");
-        elsewhere.directory = scene.directory.path().to_path_buf();
+        elsewhere.directory = PathBuf::from("/boot");
         let error = refused(&profile, &elsewhere);
-        assert!(run(&launcher, &profile, &script("true")).await.exit.success(), "{error}");
+        assert!(matches!(&error, Error::Path { path, .. } if path == Path::new("/boot")), "{error}");
+        assert!(run(&launcher, &profile, &script("true")).await.exit.success());
         // A refused start leaves nothing either.
         assert_eq!(names(&scene.workspace()), [".env", "plain", "sub"]);
     }

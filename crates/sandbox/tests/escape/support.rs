@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 
 /// Everything that a program printed, and how it ended.
 #[derive(Debug)]
+#[expect(dead_code, reason = "all of it is shown when a test fails")]
 pub(crate) struct Ended {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -103,6 +104,8 @@ pub(crate) async fn refused(prepare: impl Fn(&Scene), lines: &[&str]) {
         for (number, line) in lines.iter().enumerate() {
             assert!(!ended.stdout.contains(&format!("BROKEN {number}\n")), "not refused: {line}\n{}", ended.stdout);
         }
+        assert_eq!(names(&outside), ["secret", "workspace"]);
+        assert_eq!(fs_err::read_to_string(scene.outside("secret")).unwrap(), "SECRET");
     }
 }
 
