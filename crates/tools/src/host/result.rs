@@ -6,7 +6,6 @@ use masque_types::{
     BoxFuture,
     digest::Digest,
     id::RunId,
-    message::{Part, joined_text},
     tool::{EffectClass, Invocation, Place, ToolOutput, ToolSpec},
 };
 use schemars::JsonSchema;
@@ -27,7 +26,7 @@ pub const NAME: &str = "result.read";
 ///
 /// Implementers give only results that the run itself has: a digest is no secret.
 pub trait ResultReader: Send + Sync {
-    /// The bytes of a stored result of this run; `None` when the run has no such result.
+    /// The text of a stored result of this run; `None` when the run has no such result.
     fn read(&self, run: RunId, digest: Digest) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>>;
 }
 
@@ -85,16 +84,8 @@ impl ResultRead {
         let first = asked.offset_line.unwrap_or(1).max(1);
         let count = asked.lines.unwrap_or(lines::DEFAULT_LINES).max(1);
         let wanted = Wanted { first, count, numbered: Numbering::Plain };
-        let window = lines::window(&mut text_of(bytes).as_slice(), wanted, &Stop::default())?;
+        let window = lines::window(&mut bytes.as_slice(), wanted, &Stop::default())?;
         Ok(ToolOutput::text(window.with_remark(first)))
-    }
-}
-
-/// A result is stored as its content parts in JSON, or as plain text.
-fn text_of(bytes: Vec<u8>) -> Vec<u8> {
-    match serde_json::from_slice::<Vec<Part>>(&bytes) {
-        Ok(parts) if !parts.is_empty() => joined_text(&parts).into_bytes(),
-        _ => bytes,
     }
 }
 

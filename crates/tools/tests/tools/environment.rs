@@ -272,6 +272,56 @@ async fn a_call_that_hangs_ends_with_its_limit() {
     stage.environment.close().await;
 }
 
+/// A server over HTTP in the plainest form: each request gets one JSON answer, and only with the persona's header.
+async fn plain_http(
+    headers: axum::http::HeaderMap,
+    axum::Json(request): axum::Json<Value>,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    if headers.get("x-key").is_none_or(|key| key != "k") {
+        return axum::http::StatusCode::UNAUTHORIZED.into_response();
+    }
+    let result = match request["method"].as_str().unwrap() {
+        "initialize" => json!({
+            "protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "p", "version": "1"},
+        }),
+        "tools/list" => json!({"tools": [
+            {"name": "add", "description": "adds", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}},
+        ]}),
+        "tools/call" => json!({"content": [], "structuredContent": request["params"]["arguments"]}),
+        _ => return axum::http::StatusCode::ACCEPTED.into_response(),
+    };
+    axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).into_response()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_over_http_is_called_with_the_headers_of_the_file() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let mut server = tokio::task::JoinSet::new();
+    let app = axum::Router::new().route("/mcp", axum::routing::post(plain_http));
+    server.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let with = |key: &str| McpServer {
+        transport: McpTransport::Http {
+            url: url.clone(),
+            headers: BTreeMap::from([("X-Key".to_owned(), key.to_owned())]),
+        },
+        ..strange("")
+    };
+    let launcher = Launcher::detect(LandlockUse::IfPresent);
+    let policy = Policy { tools: ToolSelection::Only(vec!["mcp:*".into()]), ..Policy::default() };
+    let persona = persona([("right", with("k")), ("wrong", with("SECRET"))]);
+    let stage = Stage::new(&launcher, SandboxMode::None, &persona, &policy).await;
+    assert_eq!(stage.names(), ["mcp:right/add"]);
+    let specs = stage.environment.specs();
+    assert_eq!((specs[0].effect, specs[0].place), (EffectClass::Pure, masque_types::tool::Place::Remote));
+    let failed = stage.diagnostics[0].to_string();
+    assert!(stage.diagnostics.len() == 1 && failed.contains("`wrong`") && !failed.contains("SECRET"), "{failed}");
+    let added = stage.call("mcp:right/add", json!({"a": 1})).await;
+    assert_eq!(text(&added), "{\n  \"a\": 1\n}");
+    stage.environment.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resumed_run_gets_only_the_tools_that_it_had() {
     let launcher = Launcher::detect(LandlockUse::IfPresent);
@@ -292,6 +342,34 @@ async fn a_resumed_run_gets_only_the_tools_that_it_had() {
     stage.environment.close().await;
 }
 
+/// A server written by others, when a virtual environment with it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_the_python_sdk_is_understood() {
+    let home = std::env::home_dir().unwrap_or_default();
+    let python = home.join(".cache/masque-dev/mcp-venv/bin/python");
+    if !python.with_file_name("mcp").exists() {
+        println!("skipped: {} has no package `mcp`", python.display());
+        return;
+    }
+    let script = "from mcp.server.fastmcp import FastMCP\ns = FastMCP('p')\n@s.tool()\ndef add(a: int, b: int) -> int:\n    \
+                  'adds'\n    return a + b\ns.run()\n";
+    let server = McpServer {
+        transport: McpTransport::Stdio {
+            command: python.display().to_string(),
+            args: vec!["-c".into(), script.into()],
+            env: BTreeMap::new(),
+        },
+        ..strange("")
+    };
+    let launcher = Launcher::detect(LandlockUse::IfPresent);
+    let stage = Stage::new(&launcher, SandboxMode::None, &persona([("py", server)]), &Policy::default()).await;
+    assert!(stage.diagnostics.is_empty(), "{:?}", stage.diagnostics);
+    assert_eq!(text(&stage.call("mcp:py/add", json!({"a": 2, "b": 3})).await), "5");
+    let wrong = stage.call("mcp:py/add", json!({"a": "x"})).await;
+    assert!(wrong.is_error && text(&wrong).contains("validation"), "{}", text(&wrong));
+    stage.environment.close().await;
+}
+
 struct OneResult(Vec<u8>);
 
 impl result::ResultReader for OneResult {
@@ -302,8 +380,7 @@ impl result::ResultReader for OneResult {
 
 #[tokio::test]
 async fn stored_results_are_read_on_by_lines() {
-    let parts = serde_json::to_vec(&json!([{"type": "text", "text": "one\ntwo\nthree"}])).unwrap();
-    for (stored, expected) in [(parts, "two\n"), (b"1\n2\n3\n".to_vec(), "2\n")] {
+    for (stored, expected) in [(b"one\ntwo\nthree".to_vec(), "two\n"), (b"1\n2\n3\n".to_vec(), "2\n")] {
         let digest = Digest::of(&stored).to_string();
         let tool = result::ResultRead::new(Arc::new(OneResult(stored)));
         let read = |digest: String| json!({"digest": digest, "offset_line": 2, "lines": 1});
