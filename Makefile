@@ -21,7 +21,7 @@ setup: ## Install what building and testing needs
 	@.ci/setup
 
 demo: setup ## Build Masque and show a whole run, without network or keys
-	cargo run --locked -p masque -- demo $(ARGS)
+	cargo run --locked --quiet -p masque -- demo --approve $(ARGS)
 
 test: setup ## Run all tests, with a PostgreSQL server of their own
 	cargo run --locked --quiet -p xtask -- test --locked $(ARGS)

@@ -186,9 +186,8 @@ async fn answer(app: &App, actor: &Actor, approval: &Approval, answers: &Answers
         return Ok(());
     }
     let question = approval.clone();
-    let prompt = live.pause();
+    live.make_room();
     let answered = tokio::task::spawn_blocking(move || ask(&question)).await;
-    drop(prompt);
     match answered {
         Ok(Some(given)) => app.answer(actor, approval, given, Channel::Cli).await,
         _ => Ok(()),

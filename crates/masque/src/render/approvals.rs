@@ -25,7 +25,7 @@ pub(crate) fn table(approvals: &[Approval], now: Timestamp) {
 fn summary(question: &Question) -> String {
     let text = match question {
         Question::ToolCall { tool, arguments, .. } | Question::InDoubt { tool, arguments, .. } => {
-            format!("{tool} {arguments}")
+            format!("{tool} {}", style::arguments(arguments, 80))
         }
         Question::Input { question, .. } => question.clone(),
     };

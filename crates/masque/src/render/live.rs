@@ -31,39 +31,28 @@ pub(crate) struct Live {
     run: RunId,
     /// Whether the model's text streams to standard output.
     streams: bool,
-    spinner: ProgressBar,
+    /// Whether a spinner may be drawn.
+    spins: bool,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Drawn while something is under way; streamed text and a drawn spinner never share a line.
+    spinner: Option<ProgressBar>,
     calls: HashMap<String, (String, String)>,
     /// Whether the cursor stands behind streamed text.
     mid_line: bool,
     streamed: bool,
 }
 
-/// While this lives, the spinner is silent: somebody else writes to the terminal.
-pub(crate) struct Pause<'a>(&'a ProgressBar);
-
-impl Drop for Pause<'_> {
-    fn drop(&mut self) {
-        self.0.enable_steady_tick(Duration::from_millis(100));
-    }
-}
-
 impl Live {
     pub(crate) fn new(output: Output, summary: &RunSummary) -> Self {
-        let terminal = std::io::stderr().is_terminal() && output == Output::Text;
-        let spinner = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
-            spinner.set_style(style);
-        }
         let live = Self {
             output,
             run: summary.id,
             streams: output == Output::Text && std::io::stdout().is_terminal(),
-            spinner,
+            spins: output == Output::Text && std::io::stderr().is_terminal(),
             inner: Mutex::new(Inner::default()),
         };
         if output == Output::Text {
@@ -108,12 +97,12 @@ impl Live {
             EventBody::ModelCallStarted { step, .. } => self.spin(&format!("model call {step}")),
             EventBody::ModelCallFinished { message, .. } => {
                 if !self.streams && !message.calls.is_empty() && !message.text.is_empty() {
-                    self.progress(&format!("{DIM}{}{DIM:#}", message.text.trim_end()));
+                    self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
                 }
                 self.end_line();
                 let mut inner = self.inner();
                 for call in &message.calls {
-                    let shown = style::shortened(&call.arguments.to_string(), 70);
+                    let shown = style::arguments(&call.arguments, 80);
                     inner.calls.insert(call.id.clone(), (call.tool.clone(), shown));
                 }
             }
@@ -153,9 +142,13 @@ impl Live {
         let (mark, what) = if is_error {
             (format!("{ERROR}✗{ERROR:#}"), style::shortened(&text, 100))
         } else {
-            (format!("{GOOD}✓{GOOD:#}"), format!("{} lines", text.lines().count()))
+            let what = match text.lines().count() {
+                0 | 1 => style::shortened(&text, 80),
+                lines => format!("{lines} lines"),
+            };
+            (format!("{GOOD}✓{GOOD:#}"), what)
         };
-        self.progress(&format!("{mark} {} {DIM}{what}, {}{DIM:#}", self.call(call_id), style::duration(took)));
+        self.progress(&format!("{mark} {} {DIM}· {what} · {}{DIM:#}", self.call(call_id), style::duration(took)));
     }
 
     fn call(&self, call_id: &str) -> String {
@@ -169,11 +162,9 @@ impl Live {
     fn delta(&self, delta: &ModelDelta) {
         match delta {
             ModelDelta::Text(text) if self.streams => {
-                self.spinner.suspend(|| {});
-                self.spinner.disable_steady_tick();
-                self.spinner.set_message("");
+                self.stop_spinner();
                 let mut out = anstream::stdout();
-                let _ = write!(out, "{text}");
+                let _ = write!(out, "{}", style::harmless(text));
                 let _ = out.flush();
                 let mut inner = self.inner();
                 inner.mid_line = !text.ends_with('\n');
@@ -191,9 +182,20 @@ impl Live {
     }
 
     fn spin(&self, what: &str) {
+        if !self.spins {
+            return;
+        }
         self.end_line();
-        self.spinner.set_message(style::shortened(what, 100));
-        self.spinner.enable_steady_tick(Duration::from_millis(100));
+        let mut inner = self.inner();
+        let spinner = inner.spinner.get_or_insert_with(new_spinner);
+        spinner.set_message(style::shortened(what, 90));
+    }
+
+    fn stop_spinner(&self) {
+        let spinner = self.inner().spinner.take();
+        if let Some(spinner) = spinner {
+            spinner.finish_and_clear();
+        }
     }
 
     fn end_line(&self) {
@@ -204,9 +206,14 @@ impl Live {
 
     fn progress(&self, text: &str) {
         self.end_line();
-        self.spinner.suspend(|| {
+        let write = || {
             let _ = writeln!(anstream::stderr(), "{text}");
-        });
+        };
+        let spinner = self.inner().spinner.clone();
+        match spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
     }
 
     /// A line for people.
@@ -214,18 +221,15 @@ impl Live {
         self.progress(&format!("{DIM}{text}{DIM:#}"));
     }
 
-    /// Silences the spinner while a question is asked.
-    pub(crate) fn pause(&self) -> Pause<'_> {
+    /// Clears the line for a question.
+    pub(crate) fn make_room(&self) {
         self.end_line();
-        self.spinner.disable_steady_tick();
-        self.spinner.suspend(|| {});
-        Pause(&self.spinner)
+        self.stop_spinner();
     }
 
     /// Shows how the run ended.
     pub(crate) fn ended(&self, summary: &RunSummary, outcome: &Outcome) {
-        self.end_line();
-        self.spinner.finish_and_clear();
+        self.make_room();
         match self.output {
             Output::Json => render::json(&result(summary, outcome)),
             Output::StreamJson => {}
@@ -240,7 +244,7 @@ impl Live {
         };
         let streamed = self.streams && self.inner().streamed;
         if !streamed && !text.is_empty() {
-            render::line(text.trim_end());
+            render::line(&style::harmless(text.trim_end()));
         }
         if let Outcome::Failed { reason, message, .. } = outcome {
             self.progress(&format!("{ERROR}failed{ERROR:#} ({}): {message}", reason.name()));
@@ -258,8 +262,7 @@ impl Live {
 
     /// Shows what the run waits for.
     pub(crate) fn waiting(&self, summary: &RunSummary, open: &[Approval]) {
-        self.end_line();
-        self.spinner.finish_and_clear();
+        self.make_room();
         match self.output {
             Output::Json | Output::StreamJson => {
                 let value = json!({
@@ -277,6 +280,15 @@ impl Live {
             }
         }
     }
+}
+
+fn new_spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
 }
 
 /// The result of `--output json`.

@@ -88,20 +88,17 @@ pub(crate) fn question(approval: &Approval) {
     let mut out = anstream::stderr();
     let _ = match &approval.question {
         Question::ToolCall { tool, arguments, reason } => {
-            writeln!(
-                out,
-                "{BOLD}{tool}{BOLD:#} {}\n{DIM}{reason}{DIM:#}",
-                style::shortened(&arguments.to_string(), 2_000)
-            )
+            write!(out, "{BOLD}{tool}{BOLD:#} {DIM}asked by {reason}{DIM:#}\n{}", style::argument_block(arguments))
         }
-        Question::InDoubt { tool, arguments, .. } => writeln!(
+        Question::InDoubt { tool, arguments, .. } => write!(
             out,
-            "{WARNING}in doubt{WARNING:#}: {BOLD}{tool}{BOLD:#} {} was interrupted; nobody knows whether it happened",
-            style::shortened(&arguments.to_string(), 2_000)
+            "{WARNING}in doubt{WARNING:#}: {BOLD}{tool}{BOLD:#} was interrupted; nobody knows whether it happened\n{}",
+            style::argument_block(arguments)
         ),
         Question::Input { question, choices } => {
             let choices = choices.iter().enumerate().map(|(place, choice)| format!("\n  {}. {choice}", place + 1));
-            writeln!(out, "{BOLD}{question}{BOLD:#}{}", choices.collect::<String>())
+            let (question, choices) = (style::harmless(question), style::harmless(&choices.collect::<String>()));
+            writeln!(out, "{BOLD}{question}{BOLD:#}{choices}")
         }
     };
 }

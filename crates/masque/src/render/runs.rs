@@ -66,6 +66,6 @@ pub(crate) fn tail(run: &RunSummary, events: &[Event]) {
         _ => return,
     };
     if !text.is_empty() {
-        line(&format!("\n{BOLD}{}{BOLD:#}\n{}", run.persona, text.trim_end()));
+        line(&format!("\n{BOLD}{}{BOLD:#}\n{}", run.persona, style::harmless(text.trim_end())));
     }
 }

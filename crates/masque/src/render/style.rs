@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use masque_types::{cost::Spend, run::RunStatus, time::Timestamp};
+use serde_json::Value;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -22,9 +23,61 @@ pub(crate) const fn of_status(status: RunStatus) -> Style {
     }
 }
 
-/// The beginning of a text on one line, at most so many bytes.
+/// The beginning of a text on one line, at most so many bytes, without what could move the cursor.
 pub(crate) fn shortened(text: &str, bytes: usize) -> String {
-    masque_app::runs::clipped(text, bytes)
+    harmless(&masque_app::runs::clipped(text, bytes))
+}
+
+/// Arguments of a call in a few words, the short ones first: `path=src depth=2`.
+pub(crate) fn arguments(value: &Value, bytes: usize) -> String {
+    let Some(object) = value.as_object() else { return shortened(&value.to_string(), bytes) };
+    let mut words: Vec<String> = object
+        .iter()
+        .map(|(key, value)| match value.as_str() {
+            Some(text) if text.contains(char::is_whitespace) => format!("{key}=\"{}\"", shortened(text, bytes / 2)),
+            Some(text) => format!("{key}={}", shortened(text, bytes)),
+            None => format!("{key}={}", shortened(&value.to_string(), bytes)),
+        })
+        .collect();
+    words.sort_by_key(String::len);
+    shortened(&words.join(" "), bytes)
+}
+
+/// Lines of one argument that a question shows.
+const ARGUMENT_LINES: usize = 16;
+
+/// Arguments of a call for a decision: each on its own lines, long texts as blocks of which the beginning is shown.
+pub(crate) fn argument_block(value: &Value) -> String {
+    let Some(object) = value.as_object() else { return format!("  {value}\n") };
+    let mut entries: Vec<(&String, String)> = object
+        .iter()
+        .map(|(key, value)| (key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    entries.sort_by_key(|(_, text)| text.len());
+    entries.iter().map(|(key, text)| argument_lines(key, text)).collect()
+}
+
+fn argument_lines(key: &str, text: &str) -> String {
+    if !text.contains('\n') && text.len() <= 400 {
+        return format!("  {key}: {text}\n");
+    }
+    let total = text.lines().count();
+    let lines = text.lines().take(ARGUMENT_LINES).map(|line| format!("    │ {}\n", shown_line(line)));
+    let rest = match total.saturating_sub(ARGUMENT_LINES) {
+        0 => String::new(),
+        more => format!("    │ … {more} more lines; masque approvals show has all\n"),
+    };
+    format!("  {key}: {total} lines, {} bytes\n{}{rest}", count(text.len() as u64), lines.collect::<String>())
+}
+
+fn shown_line(line: &str) -> String {
+    harmless(line).chars().take(400).collect()
+}
+
+/// A text of a model or tool without what could move the cursor, change colours or hide a part of it.
+pub(crate) fn harmless(text: &str) -> String {
+    let harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.replace(harmful, "\u{fffd}")
 }
 
 /// How long ago, in one unit: `3m`.
@@ -77,6 +130,13 @@ pub(crate) fn date(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_read_well() {
+        let value = serde_json::json!({ "content": "a\nb\u{1b}[2J", "path": "x.md" });
+        assert_eq!(arguments(&value, 80), "path=x.md content=\"a b\u{1b}[2J\"".replace('\u{1b}', "\u{fffd}"));
+        assert_eq!(argument_block(&value), "  path: x.md\n  content: 2 lines, 7 bytes\n    │ a\n    │ b\u{fffd}[2J\n");
+    }
 
     #[test]
     fn numbers_read_well() {

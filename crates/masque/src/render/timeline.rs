@@ -90,7 +90,9 @@ impl Timeline {
                 let mut lines = vec![format!("{HINT}{model}{HINT:#} answered: {tokens} tokens{cost}, {time}")];
                 lines.extend((!message.text.is_empty()).then(|| self.text(&message.text)));
                 let call = |call: &masque_types::message::ToolCall| {
-                    format!("calls {BOLD}{}{BOLD:#} {}", call.tool, self.text(&call.arguments.to_string()))
+                    let arguments =
+                        if self.full { call.arguments.to_string() } else { style::arguments(&call.arguments, SHOWN) };
+                    format!("calls {BOLD}{}{BOLD:#} {arguments}", call.tool)
                 };
                 lines.extend(message.calls.iter().map(call));
                 lines
@@ -145,7 +147,7 @@ impl Timeline {
     }
 
     fn text(&self, text: &str) -> String {
-        if self.full { text.to_owned() } else { style::shortened(text, SHOWN) }
+        if self.full { style::harmless(text) } else { style::shortened(text, SHOWN) }
     }
 
     fn parts(&self, parts: &[Part]) -> String {
