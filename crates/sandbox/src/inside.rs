@@ -23,7 +23,7 @@ use rustix::{
 
 use crate::{
     landlock::Rules,
-    plan::{Operation, Plan},
+    plan::{Cover, Operation, Plan},
     step::{Failure, Step},
     sys::{self, Cloned, Depth, Range, SignalSet},
 };
@@ -205,7 +205,8 @@ fn perform(operation: &Operation, root: BorrowedFd<'_>, trees: &[Option<OwnedFd>
             let opened = open_plain(root, cover.path(), ResolveFlags::BENEATH)?;
             let tree = clone_tree(opened.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into())?;
             match attach(tree.as_fd(), root, path) {
-                Err(Errno::NOENT) => Ok(()),
+                // Nothing is left to hide; but a vanished placeholder would let the path be made.
+                Err(Errno::NOENT) if *cover != Cover::Nothing => Ok(()),
                 result => result,
             }
         }

@@ -34,6 +34,7 @@ pub use error::Error;
 pub use launcher::{LandlockUse, Launcher};
 pub use mechanism::{Mechanism, State};
 pub use profile::{BUILT_IN_HIDDEN, BUILT_IN_READ_ONLY, Command, Isolation, Limits, Network, Profile};
+pub use protect::is_placeholder_at;
 
 use std::path::Path;
 

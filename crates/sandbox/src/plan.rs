@@ -57,7 +57,7 @@ pub(crate) enum Operation {
     Processes { path: CString },
     /// Attaches a source.
     Attach { path: CString, source: usize },
-    /// Covers a path; one that has vanished meanwhile needs no cover.
+    /// Covers a path. One to hide that has vanished meanwhile needs no cover.
     Cover { path: CString, cover: Cover },
 }
 

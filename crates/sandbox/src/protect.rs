@@ -99,6 +99,16 @@ impl Protection {
     }
 }
 
+/// Whether a path only stands for an absent one while sandboxes run, or is left of one whose owner was killed. Nobody
+/// made it on purpose: a search for projects passes it over.
+#[must_use]
+pub fn is_placeholder_at(path: &Path) -> bool {
+    rustix::fs::lstat(path).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+            && stat.st_mode & PLACEHOLDER_BITS == PLACEHOLDER_MODE & PLACEHOLDER_BITS
+    })
+}
+
 fn is_placeholder(stat: &Stat) -> bool {
     stat.st_mode & PLACEHOLDER_BITS == PLACEHOLDER_MODE & PLACEHOLDER_BITS
         && stat.st_uid == rustix::process::geteuid().as_raw()
