@@ -1,5 +1,7 @@
 //! Use cases over approvals: list, show, answer.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use masque_store::{ApprovalFilter, NewAudit};
 use masque_types::{
     actor::{Actor, Channel},
@@ -17,7 +19,31 @@ impl App {
     /// # Errors
     /// When the store cannot be read.
     pub async fn approvals(&self, run: Option<RunId>, open_only: bool, limit: usize) -> Result<Vec<Approval>, Error> {
-        Ok(self.store.approvals(&ApprovalFilter { open_only, run, limit }).await?)
+        let approvals = self.store.approvals(&ApprovalFilter { open_only, run, limit }).await?;
+        let mut approvals = self.with_waiting_answers(approvals).await?;
+        if open_only {
+            approvals.retain(|approval| approval.ruling.is_none());
+        }
+        Ok(approvals)
+    }
+
+    /// Fills in answers that wait in the inboxes of runs that nobody drives.
+    async fn with_waiting_answers(&self, mut approvals: Vec<Approval>) -> Result<Vec<Approval>, Error> {
+        let runs: BTreeSet<RunId> =
+            approvals.iter().filter(|approval| approval.ruling.is_none()).map(|approval| approval.run).collect();
+        let mut answers: BTreeMap<ApprovalId, Ruling> = BTreeMap::new();
+        for run in runs {
+            for (_, command) in self.store.inbox(run).await? {
+                if let Command::Answer { approval, ruling, .. } = command {
+                    // The first answer counts, as it does when the run takes them.
+                    answers.entry(approval).or_insert(ruling);
+                }
+            }
+        }
+        for approval in approvals.iter_mut().filter(|approval| approval.ruling.is_none()) {
+            approval.ruling = answers.remove(&approval.id);
+        }
+        Ok(approvals)
     }
 
     /// The question with that id or unique beginning of an id.
@@ -29,8 +55,8 @@ impl App {
             Ok(id) => id,
             Err(_) => crate::runs::only_match("approval", id, &self.store.find_approvals(id).await?)?,
         };
-        let approval = self.store.approval(id).await?;
-        approval.ok_or_else(|| {
+        let found = self.store.approval(id).await?.into_iter().collect();
+        self.with_waiting_answers(found).await?.pop().ok_or_else(|| {
             Error::usage(format!("there is no approval {id}")).hint("`masque approvals list --all` shows what there is")
         })
     }

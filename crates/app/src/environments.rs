@@ -44,6 +44,7 @@ impl Environments for LocalEnvironments {
                 launcher: self.launcher.clone(),
                 masque: self.host.executable.clone(),
                 host_tools: self.host_tools(),
+                private: vec![self.host.home.clone(), self.host.config.clone()],
                 pinned: activation.pinned.as_deref(),
             };
             let (environment, found) = Environment::start(spec).await.map_err(|error| error.to_string())?;
@@ -54,23 +55,22 @@ impl Environments for LocalEnvironments {
 }
 
 impl LocalEnvironments {
-    /// The persona without what its project is not trusted to start.
+    /// The persona without what its project is not trusted with.
     fn permitted(&self, activation: &Activation) -> Result<(Persona, Vec<Diagnostic>), String> {
         let mut persona = (*activation.persona).clone();
-        let source = PathBuf::from(&persona.source);
-        let project = Host::project(activation.spec.workspace.as_ref());
-        let from_project = source.starts_with(&project) || (source.is_relative() && persona.source != "bundled");
-        if persona.mcp_servers.is_empty() || !from_project {
-            return Ok((persona, Vec::new()));
-        }
-        let trusted = trust::trust_of(&self.host, &project).map_err(|error| error.to_string())?;
-        if trusted.holds() {
+        let widens = !persona.mcp_servers.is_empty() || !persona.sandbox.ro.is_empty() || persona.sandbox.network;
+        let is_trusted =
+            !widens || trust::is_persona_trusted(&self.host, &persona).map_err(|error| error.to_string())?;
+        if is_trusted {
             return Ok((persona, Vec::new()));
         }
         persona.mcp_servers.clear();
-        let what = format!("{} is not trusted: the MCP servers of this persona are not started", project.display());
-        let hint = "look at what they start, then: masque trust";
-        Ok((persona, vec![Diagnostic::warning(source.display().to_string(), what).hint(hint)]))
+        persona.sandbox.ro.clear();
+        persona.sandbox.network = false;
+        let what = "this persona comes with a project that is not trusted with it: its MCP servers are not started, and \
+                    it gets neither the network nor paths outside the workspace";
+        let hint = "look at what the project brings, then: masque trust";
+        Ok((persona.clone(), vec![Diagnostic::warning(persona.source, what).hint(hint)]))
     }
 
     fn host_tools(&self) -> Vec<Arc<dyn HostTool>> {

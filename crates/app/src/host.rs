@@ -62,8 +62,10 @@ impl Host {
     /// The project that a directory belongs to: the nearest ancestor with `.git`, `.masque` or `.agents`, or itself.
     #[must_use]
     pub fn project(directory: &Path) -> PathBuf {
+        // While a sandbox runs in a directory, empty placeholders stand for what is absent there.
+        let is_mark = |path: PathBuf| path.exists() && !masque_sandbox::is_placeholder_at(&path);
         let marked =
-            |candidate: &&Path| [".git", ".masque", ".agents"].iter().any(|mark| candidate.join(mark).exists());
+            |candidate: &&Path| [".git", ".masque", ".agents"].iter().any(|mark| is_mark(candidate.join(mark)));
         directory.ancestors().find(marked).unwrap_or(directory).to_owned()
     }
 }

@@ -1,6 +1,8 @@
 //! Use cases over runs: start, drive, cancel, fork, list, follow, replay, export.
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,10 +28,10 @@ use masque_types::{
     cost::Limits,
     event::{Event, EventBody},
     id::{Epoch, RunId, Seq},
-    message::{Part, joined_text},
+    message::{Part, ToolCall, joined_text},
     model::{Model, ModelRef},
     persona::Persona,
-    policy::{Policy, Rule},
+    policy::{Policy, Rule, Verdict},
     run::{Command, RunSpec, RunStatus, RunSummary, SandboxMode},
     time::Timestamp,
     tool::EffectClass,
@@ -37,7 +39,7 @@ use masque_types::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, clock, environments::LocalEnvironments, models::Models, trust, worker};
+use crate::{App, Error, clock, config::Layer, environments::LocalEnvironments, models::Models, trust, worker};
 
 /// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.
 pub const MAX_TASK_BYTES: usize = 1 << 20;
@@ -99,7 +101,9 @@ impl App {
     /// is not trusted.
     pub async fn start(&self, actor: &Actor, start: StartRun) -> Result<RunId, Error> {
         check_task(&start.task)?;
-        self.check_sandbox(&start)?;
+        self.check_sandbox(start.sandbox, &start.workspace)?;
+        let mut start = start;
+        self.tighten(&mut start)?;
         let models = self.models(&start.persona).await?;
         let id = clock::new_run_id();
         let now = self.clock.now();
@@ -158,13 +162,32 @@ impl App {
         }
     }
 
+    /// A persona that comes with a project that is not trusted does not reach out without a question: what it read here
+    /// could go with it.
+    fn tighten(&self, start: &mut StartRun) -> Result<(), Error> {
+        let fetch = masque_tools::host::fetch::NAME;
+        let ceiling = Policy {
+            ceiling: start.ceiling.clone(),
+            rules: vec![Rule::new(fetch, Verdict::Allow)],
+            ..Policy::default()
+        };
+        let call = ToolCall { id: String::new(), tool: fetch.to_owned(), arguments: json!({}), signature: None };
+        // A stricter rule of the caller must stay the deciding one.
+        if ceiling.decide(&call, EffectClass::Pure).verdict == Verdict::Allow
+            && !trust::is_persona_trusted(&self.host, &start.persona)?
+        {
+            start.ceiling.push(Rule::new(fetch, Verdict::Ask));
+        }
+        Ok(())
+    }
+
     /// An unconfined run is for a project whose content the user trusts: what a persona of a stranger's repository
     /// starts would run with all the user's rights.
-    fn check_sandbox(&self, start: &StartRun) -> Result<(), Error> {
-        if start.sandbox == SandboxMode::Process {
+    fn check_sandbox(&self, sandbox: SandboxMode, workspace: &Path) -> Result<(), Error> {
+        if sandbox == SandboxMode::Process {
             return Ok(());
         }
-        let project = crate::host::Host::project(&start.workspace);
+        let project = crate::host::Host::project(workspace);
         let trusted = trust::trust_of(&self.host, &project)?;
         if trusted == trust::Trust::Trusted {
             return Ok(());
@@ -180,6 +203,10 @@ impl App {
     /// When the store fails or a model cannot be set up. The run can be resumed.
     pub async fn drive(&self, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
         let engine = self.engine(run).await?;
+        self.drive_with(&engine, run, drive).await
+    }
+
+    async fn drive_with(&self, engine: &Engine, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
         let lease = self.store.lease(run).await?;
         let dead = lease.map(|lease| lease.worker).filter(|worker| worker::is_dead(worker));
         let options = DriveOptions {
@@ -191,17 +218,21 @@ impl App {
         Ok(engine.drive(run, options).await?)
     }
 
-    /// Claims the next run that can go on and drives it; `None` when there is none.
+    /// Claims the next run that can go on and drives it; `None` when there is none. A run that cannot be driven here
+    /// keeps its lease until that runs out, so that it does not stand in the way of the others.
     ///
     /// # Errors
-    /// As for [`Self::drive`].
-    pub async fn drive_next(&self, drive: Drive<'_>) -> Result<Option<(RunId, Driven)>, Error> {
+    /// When the store fails.
+    pub async fn drive_next(&self, drive: Drive<'_>) -> Result<Option<(RunId, Result<Driven, Error>)>, Error> {
         let now = self.clock.now();
         let until = now.plus(self.lease());
         let name = worker_name();
         let Some((run, epoch)) = self.store.claim_next(&name, now, until).await? else { return Ok(None) };
-        let engine = Engine { worker: name, ..self.engine(run).await? };
-        Ok(Some((run, self.drive_claimed(&engine, run, epoch, until, drive).await?)))
+        let driven = match self.engine(run).await {
+            Ok(engine) => self.drive_claimed(&Engine { worker: name, ..engine }, run, epoch, until, drive).await,
+            Err(error) => Err(error),
+        };
+        Ok(Some((run, driven)))
     }
 
     async fn drive_claimed(
@@ -227,18 +258,23 @@ impl App {
 
     async fn engine(&self, run: RunId) -> Result<Engine, Error> {
         let state = State::fold(run, &self.store.journal(run, 0).await?)?;
-        let model: Arc<dyn Model> = Arc::new(self.gateway(&state.route.models).await?);
+        // The trust that the run was started with may have ended since.
+        self.check_sandbox(state.spec.sandbox, state.spec.workspace.as_ref())?;
+        Ok(self.engine_with(Arc::new(self.gateway(&state.route.models).await?)))
+    }
+
+    fn engine_with(&self, model: Arc<dyn Model>) -> Engine {
         let environments =
             LocalEnvironments { host: self.host.clone(), launcher: self.launcher.clone(), store: self.store.clone() };
         let clock = Arc::clone(&self.clock);
-        Ok(Engine {
+        Engine {
             store: self.store.clone(),
             model,
             environments: Arc::new(environments),
             clock: Arc::new(move || clock.now()),
             worker: worker_name(),
             lease: self.lease(),
-        })
+        }
     }
 
     /// Leaves a run to a process in the background, which ends with it. What that process says goes to
@@ -251,7 +287,13 @@ impl App {
         fs_err::create_dir_all(&directory)?;
         let log = fs_err::File::create(directory.join(format!("{run}.log")))?;
         let arguments = ["worker", "--run", &run.to_string()].map(Into::into);
-        let environment = self.host.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let mut environment: BTreeMap<OsString, OsString> =
+            self.host.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        // What was set for this invocation holds for that process too; not by its arguments, which anyone can read.
+        let asked = self.settings.all().filter(|resolved| resolved.layer == Layer::Argument);
+        environment
+            .extend(asked.map(|resolved| (resolved.option.variable().into(), resolved.value.to_string().into())));
+        environment.insert("MASQUE_HOME".into(), self.host.home.clone().into());
         let program = &self.host.executable;
         masque_sandbox::detach(program, &arguments, &environment, &self.host.directory, log.into())
             .map_err(|error| Error::environment(format!("the background process did not start: {error}")))
@@ -285,7 +327,9 @@ impl App {
         self.store.send(clock::new_command_id(), run, &command, now).await?;
         let quiet = |_: Progress<'_>| {};
         let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: CancellationToken::new() };
-        self.drive(run, drive).await?;
+        // No model is asked any more: a run whose script or provider is gone can be ended too.
+        let engine = self.engine_with(Arc::new(self.gateway(&[]).await?));
+        self.drive_with(&engine, run, drive).await?;
         self.await_end(run).await
     }
 

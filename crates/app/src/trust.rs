@@ -7,13 +7,18 @@ use std::{
 };
 
 use masque_store::NewAudit;
-use masque_types::{actor::Actor, digest::Digest};
+use masque_types::{actor::Actor, digest::Digest, persona::Persona};
 use serde_json::json;
 
 use crate::{App, Error, host::Host};
 
 /// What of a project can start programs or widen what runs may do.
 const TRUSTED_CONTENT: [&str; 4] = [".agents", ".claude", ".masque", ".mcp.json"];
+
+/// Bounds of that content. A persona's files are small; more is a mistake or an attack.
+const DEEPEST: usize = 16;
+const MOST_FILES: usize = 10_000;
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Whether a project is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -27,14 +32,6 @@ pub enum Trust {
     Unknown,
     /// It brings nothing that would need trust.
     NothingToTrust,
-}
-
-impl Trust {
-    /// Whether programs that the project brings may start.
-    #[must_use]
-    pub const fn holds(self) -> bool {
-        matches!(self, Self::Trusted | Self::NothingToTrust)
-    }
 }
 
 impl App {
@@ -91,15 +88,41 @@ impl App {
 }
 
 pub(crate) fn trust_of(host: &Host, project: &Path) -> Result<Trust, Error> {
-    if !TRUSTED_CONTENT.iter().any(|name| project.join(name).exists()) {
-        return Ok(Trust::NothingToTrust);
+    let brings = |name: &&str| {
+        let path = project.join(name);
+        path.exists() && !masque_sandbox::is_placeholder_at(&path)
+    };
+    match read_list(host)?.get(&project.display().to_string()) {
+        Some(trusted) if *trusted == content_digest(project)? => Ok(Trust::Trusted),
+        Some(_) => Ok(Trust::Changed),
+        None if TRUSTED_CONTENT.iter().any(|name| brings(&name)) => Ok(Trust::Unknown),
+        None => Ok(Trust::NothingToTrust),
     }
-    let digest = content_digest(project)?;
-    Ok(match read_list(host)?.get(&project.display().to_string()) {
-        Some(trusted) if *trusted == digest => Trust::Trusted,
-        Some(_) => Trust::Changed,
-        None => Trust::Unknown,
-    })
+}
+
+/// Whether a persona may have what widens its rights: MCP servers, paths outside the workspace, the network. Those of
+/// the user and the bundled ones may; one that came with a project only as long as the user trusts that project with
+/// the very content that the persona was loaded from.
+///
+/// # Errors
+/// When the list of trusted projects or the project's content cannot be read.
+pub(crate) fn is_persona_trusted(host: &Host, persona: &Persona) -> Result<bool, Error> {
+    let source = Path::new(&persona.source);
+    if persona.source == "bundled" || source.starts_with(host.config.join("agents")) {
+        return Ok(true);
+    }
+    let Some(project) = project_of(source) else { return Ok(false) };
+    if trust_of(host, project)? != Trust::Trusted {
+        return Ok(false);
+    }
+    let (now, _) = masque_persona::validate_file(source);
+    Ok(now.is_some_and(|now| now.digest == persona.digest))
+}
+
+/// The project that a persona's file belongs to, by the file's own path: what marks a project may change meanwhile.
+fn project_of(source: &Path) -> Option<&Path> {
+    let holds = |directory: &&Path| directory.file_name().is_some_and(|name| name == ".agents" || name == ".claude");
+    source.ancestors().find(holds).and_then(Path::parent)
 }
 
 fn list_path(host: &Host) -> PathBuf {
@@ -121,26 +144,43 @@ fn read_list(host: &Host) -> Result<BTreeMap<String, Digest>, Error> {
 
 /// The digest of names and contents of everything that trust is about.
 fn content_digest(project: &Path) -> Result<Digest, Error> {
-    let mut files = Vec::new();
+    let mut content = Content { project, files: Vec::new(), bytes: 0 };
     for name in TRUSTED_CONTENT {
-        collect(project, &project.join(name), &mut files)?;
+        content.collect(&project.join(name), 0)?;
     }
-    files.sort();
-    Ok(Digest::of_parts(files.iter().flat_map(|(path, content)| [path.as_slice(), content.as_slice()])))
+    content.files.sort();
+    Ok(Digest::of_parts(content.files.iter().flat_map(|(path, content)| [path.as_slice(), content.as_slice()])))
 }
 
-/// Takes a file, or all files below a directory. A link counts by its target's name: it is not followed.
-fn collect(project: &Path, path: &Path, files: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), Error> {
-    let Ok(metadata) = fs_err::symlink_metadata(path) else { return Ok(()) };
-    let name = path.strip_prefix(project).unwrap_or(path).as_os_str().as_encoded_bytes().to_vec();
-    if metadata.is_symlink() {
-        files.push((name, fs_err::read_link(path)?.into_os_string().into_encoded_bytes()));
-    } else if metadata.is_dir() {
-        for entry in fs_err::read_dir(path)? {
-            collect(project, &entry?.path(), files)?;
+/// The files that trust is about, while they are collected.
+struct Content<'a> {
+    project: &'a Path,
+    files: Vec<(Vec<u8>, Vec<u8>)>,
+    bytes: u64,
+}
+
+impl Content<'_> {
+    /// Takes a file, or all files below a directory. A link counts by its target's name and by what stands there: the
+    /// target may be a place that personas can write.
+    fn collect(&mut self, path: &Path, depth: usize) -> Result<(), Error> {
+        let Ok(metadata) = fs_err::symlink_metadata(path) else { return Ok(()) };
+        let name = path.strip_prefix(self.project).unwrap_or(path).as_os_str().as_encoded_bytes().to_vec();
+        if metadata.is_symlink() {
+            self.files.push((name.clone(), fs_err::read_link(path)?.into_os_string().into_encoded_bytes()));
         }
-    } else if metadata.is_file() {
-        files.push((name, fs_err::read(path)?));
+        let Ok(metadata) = fs_err::metadata(path) else { return Ok(()) };
+        self.bytes = self.bytes.saturating_add(metadata.len());
+        if depth > DEEPEST || self.files.len() > MOST_FILES || self.bytes > MOST_BYTES {
+            let what = format!("{}: too much to look through for trust", self.project.display());
+            return Err(Error::refused(what).hint("look for a link that leads to a large directory or to itself"));
+        }
+        if metadata.is_dir() {
+            for entry in fs_err::read_dir(path)? {
+                self.collect(&entry?.path(), depth + 1)?;
+            }
+        } else if metadata.is_file() {
+            self.files.push((name, fs_err::read(path)?));
+        }
+        Ok(())
     }
-    Ok(())
 }

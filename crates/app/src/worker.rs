@@ -15,7 +15,13 @@ pub(crate) fn is_dead(name: &str) -> bool {
     let mut parts = name.rsplitn(4, '-');
     let (_serial, start, id, place) = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some(start), Some(Ok(id)), Some(place)) = (start, id.map(str::parse::<u32>), place) else { return false };
-    machine().as_deref() == Some(place) && start_time(id).as_deref() != Some(start)
+    machine().as_deref() == Some(place) && start_time(id).as_deref() != Some(start) && !is_other_users(id)
+}
+
+/// Whether a process lives that belongs to someone else: then `/proc` may hide it.
+fn is_other_users(id: u32) -> bool {
+    let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+    id.is_some_and(|id| rustix::process::test_kill_process(id) == Err(rustix::io::Errno::PERM))
 }
 
 /// Process ids mean something only within one boot and one process namespace.
