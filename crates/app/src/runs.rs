@@ -215,7 +215,7 @@ impl App {
             stop: drive.stop,
             dead_worker: dead.as_deref(),
         };
-        Ok(engine.drive(run, options).await?)
+        Ok(Box::pin(engine.drive(run, options)).await?)
     }
 
     /// Claims the next run that can go on and drives it; `None` when there is none. A run that cannot be driven here
@@ -249,7 +249,7 @@ impl App {
             stop: drive.stop,
             dead_worker: None,
         };
-        Ok(engine.drive_claimed(run, epoch, until, options).await?)
+        Ok(Box::pin(engine.drive_claimed(run, epoch, until, options)).await?)
     }
 
     fn lease(&self) -> std::time::Duration {

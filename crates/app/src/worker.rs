@@ -15,7 +15,13 @@ pub(crate) fn is_dead(name: &str) -> bool {
     let mut parts = name.rsplitn(4, '-');
     let (_serial, start, id, place) = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some(start), Some(Ok(id)), Some(place)) = (start, id.map(str::parse::<u32>), place) else { return false };
-    machine().as_deref() == Some(place) && start_time(id).as_deref() != Some(start) && !is_other_users(id)
+    if machine().as_deref() != Some(place) {
+        return false;
+    }
+    match start_time(id) {
+        Some(now) => now != start,
+        None => !is_other_users(id),
+    }
 }
 
 /// Whether a process lives that belongs to someone else: then `/proc` may hide it.

@@ -3,7 +3,8 @@
 use super::value::Kind;
 
 /// What a project's file may do with an option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProjectRule {
     /// Set it.
     Free,

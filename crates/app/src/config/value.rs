@@ -21,6 +21,11 @@ pub enum Kind {
     Models,
 }
 
+/// How an amount of money is written.
+const USD: &str = "an amount in dollars with at most six decimals, such as 0.50";
+/// How a duration is written.
+const DURATION: &str = "a duration such as 30s, 20m, 2h or 7d";
+
 /// A parsed value. Absent limits are `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -37,6 +42,19 @@ pub enum Value {
 }
 
 impl Kind {
+    /// What may be written, for people.
+    #[must_use]
+    pub fn takes(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Count => "a whole number or `unlimited`".to_owned(),
+            Self::Money => format!("{USD}, or `unlimited`"),
+            Self::Duration => format!("{DURATION}, or `unlimited`"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Models => "a list of provider/model, separated by commas".to_owned(),
+        }
+    }
+
     /// Parses a text; the error says what was expected.
     ///
     /// # Errors
@@ -46,22 +64,21 @@ impl Kind {
         let limit = (text != "unlimited").then_some(text);
         match self {
             Self::Text => Ok(Value::Text(text.to_owned())),
-            Self::Count => limit
-                .map(|text| text.replace('_', "").parse().map_err(|_| "a whole number or `unlimited`".to_owned()))
-                .transpose()
-                .map(Value::Count),
+            Self::Count => {
+                limit.map(|text| text.replace('_', "").parse().map_err(|_| self.takes())).transpose().map(Value::Count)
+            }
             Self::Money => limit.map(parse_usd).transpose().map(Value::Money),
             Self::Duration => limit.map(parse_duration).transpose().map(Value::Duration),
             Self::Choice(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
-            Self::Choice(words) => Err(format!("one of {}", words.join(", "))),
-            Self::Models => parse_models(text).map(Value::Models),
+            Self::Choice(_) => Err(self.takes()),
+            Self::Models => parse_models(text).map(Value::Models).map_err(|()| self.takes()),
         }
     }
 }
 
-fn parse_models(text: &str) -> Result<Vec<ModelRef>, String> {
+fn parse_models(text: &str) -> Result<Vec<ModelRef>, ()> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| name.parse().map_err(|_| "a list of provider/model, separated by commas".to_owned())).collect()
+    names.map(|name| name.parse().map_err(|_| ())).collect()
 }
 
 /// Dollars with at most six decimals, as millionths.
@@ -69,7 +86,7 @@ fn parse_models(text: &str) -> Result<Vec<ModelRef>, String> {
 /// # Errors
 /// When the text is no such amount.
 pub(super) fn parse_usd(text: &str) -> Result<u64, String> {
-    let expected = || "an amount in dollars with at most six decimals, such as 0.50".to_owned();
+    let expected = || USD.to_owned();
     let (whole, part) = text.trim_start_matches('$').split_once('.').unwrap_or((text.trim_start_matches('$'), ""));
     if part.len() > 6 || (whole.is_empty() && part.is_empty()) || !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(expected());
@@ -84,7 +101,7 @@ pub(super) fn parse_usd(text: &str) -> Result<u64, String> {
 /// # Errors
 /// When number or unit is missing.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || "a duration such as 30s, 20m, 2h or 7d".to_owned();
+    let expected = || DURATION.to_owned();
     let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| expected())?;
