@@ -324,8 +324,9 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
-    /// A call that cannot be repeated is not begun with less than two heartbeats of lease left.
-    async fn hold_lease(&self) -> Result<(), Stop> {
+    /// A call that cannot be repeated is not begun with less than two heartbeats of lease left. Borrows exclusively,
+    /// so that a drive can be sent to another thread.
+    async fn hold_lease(&mut self) -> Result<(), Stop> {
         let engine = self.engine;
         let now = (engine.clock)();
         if self.heartbeat.until().since(now) >= engine.lease * 2 / 3 {
