@@ -13,6 +13,7 @@ pub mod doctor;
 mod environments;
 mod error;
 pub mod host;
+mod keys;
 pub mod models;
 pub mod personas;
 pub mod runs;

@@ -20,6 +20,7 @@ use crate::{
     App, Error,
     config::{ProviderSettings, Settings},
     host::Host,
+    keys,
 };
 
 /// The provider of scripted models.
@@ -107,6 +108,20 @@ impl App {
         Gateway::new(config).map_err(|error| Error::usage(error.to_string()))
     }
 
+    /// Whether there is a provider of that name that takes a key.
+    ///
+    /// # Errors
+    /// When there is none, or it needs no key.
+    pub fn check_provider(&self, name: &str) -> Result<(), Error> {
+        let providers = configured(&self.host, &self.settings)?;
+        let known = || providers.keys().cloned().collect::<Vec<_>>().join(", ");
+        match providers.get(name) {
+            Some(provider) if provider.local => Err(Error::usage(format!("`{name}` needs no key: it runs here"))),
+            Some(_) => Ok(()),
+            None => Err(Error::usage(format!("there is no provider `{name}`")).hint(format!("known: {}", known()))),
+        }
+    }
+
     fn prices(&self) -> Result<PriceTable, Error> {
         let usage = |error: masque_gateway::Error| Error::usage(error.to_string());
         let built_in = PriceTable::built_in().map_err(usage)?;
@@ -134,9 +149,12 @@ impl App {
             let (usable, state) = match (config.local, &config.key_variable, &config.api_key) {
                 (true, ..) if found > 0 => (true, format!("running, {found} models")),
                 (true, ..) => (false, format!("not running at {}", config.base_url)),
-                (false, Some(variable), Some(_)) => (true, format!("key from {variable}")),
-                (false, Some(variable), None) => (false, format!("no key: set {variable}")),
-                (false, None, _) => (true, "configured without key".to_owned()),
+                (false, Some(variable), Some(_)) if self.host.variable(variable).is_some() => {
+                    (true, format!("key from {variable}"))
+                }
+                (false, _, Some(_)) => (true, "key from the sealed store".to_owned()),
+                (false, Some(variable), None) => (false, format!("no key: set {variable}, or masque key set {name}")),
+                (false, None, None) => (true, "configured without key".to_owned()),
             };
             ProviderView { name: name.clone(), state, usable }
         };
@@ -152,9 +170,10 @@ fn configured(host: &Host, settings: &Settings) -> Result<BTreeMap<String, Provi
         let known = providers.remove(name);
         providers.insert(name.clone(), merged(name, known, own, host)?);
     }
-    for provider in providers.values_mut() {
+    let mut sealed = keys::unsealed(host)?;
+    for (name, provider) in &mut providers {
         let key = provider.key_variable.as_deref().and_then(|variable| host.variable(variable));
-        provider.api_key = key.map(Secret::new);
+        provider.api_key = key.map(Secret::new).or_else(|| sealed.remove(name));
     }
     Ok(providers)
 }
@@ -215,7 +234,7 @@ fn no_model(gateway: &Gateway, candidates: &[ModelRef]) -> Error {
         format!("none of the models can be used:{}", reasons.collect::<String>())
     };
     Error::refused(message)
-        .hint("use a hosted model: export ANTHROPIC_API_KEY=…, then --model anthropic/claude-sonnet-4-5")
+        .hint("use a hosted model: export ANTHROPIC_API_KEY=… or masque key set anthropic, then --model anthropic/claude-sonnet-4-5")
         .hint("use a local model: start Ollama or LM Studio; it is found by itself")
         .hint("see Masque work without a model: masque demo")
 }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod doctor;
 pub(crate) mod drive;
+mod key;
 mod persona;
 mod run;
 mod runs;
@@ -68,6 +69,9 @@ enum Command {
     Audit(audit::Command),
     /// Trust what a project brings: MCP servers, hooks, unconfined runs
     Trust(trust::Arguments),
+    /// Keep provider keys in the sealed store
+    #[command(subcommand)]
+    Key(key::Command),
     /// Show what this machine can enforce and which models can be asked
     Doctor(doctor::Arguments),
     /// Watch the bundled architect review this directory, without a model
@@ -115,6 +119,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Approvals(command) => block_on(approvals::run(Context::read(global, &[])?, command)),
         Command::Audit(command) => block_on(audit::run(Context::read(global, &[])?, command)),
         Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
+        Command::Key(command) => block_on(key::run(Context::read(global, &[])?, command)),
         Command::Doctor(arguments) => block_on(doctor::run(Context::read(global, &[])?, arguments)),
         Command::Demo(arguments) => {
             let context = Context::read(global, &arguments.settings())?;
@@ -126,7 +131,10 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
 
 fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(future)
+    let result = runtime.block_on(future);
+    // A thread may still wait for an answer at the terminal that nobody needs any more; all else has been awaited.
+    runtime.shutdown_background();
+    result
 }
 
 /// What every command starts from.
