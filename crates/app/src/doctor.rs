@@ -99,7 +99,7 @@ impl App {
         };
         let errors = catalog.diagnostics.iter().filter(|found| found.severity == Severity::Error);
         let errors = errors.map(|found| Finding {
-            name: found.file.clone(),
+            name: "broken".to_owned(),
             state: Health::Bad,
             detail: found.to_string(),
             ..summary.clone()

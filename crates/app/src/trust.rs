@@ -95,7 +95,7 @@ pub(crate) fn trust_of(host: &Host, project: &Path) -> Result<Trust, Error> {
     match read_list(host)?.get(&project.display().to_string()) {
         Some(trusted) if *trusted == content_digest(project)? => Ok(Trust::Trusted),
         Some(_) => Ok(Trust::Changed),
-        None if TRUSTED_CONTENT.iter().any(|name| brings(name)) => Ok(Trust::Unknown),
+        None if TRUSTED_CONTENT.iter().any(brings) => Ok(Trust::Unknown),
         None => Ok(Trust::NothingToTrust),
     }
 }

@@ -65,26 +65,37 @@ pub struct Settings {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// An option among the arguments of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// The option's key.
+    pub key: &'static str,
+    /// Its value, as it was written.
+    pub text: String,
+    /// The argument that sets it, as people write it: `--model`.
+    pub origin: String,
+}
+
 /// Reads a `key=value` pair of the command line.
 ///
 /// # Errors
 /// When there is no such option, or no `=`.
-pub fn argument(pair: &str) -> Result<(&'static str, String), Error> {
+pub fn argument(pair: &str) -> Result<Argument, Error> {
     let (key, value) = pair.split_once('=').ok_or_else(|| {
         Error::usage(format!("`{pair}` sets nothing: expected KEY=VALUE")).hint("for example --set run.steps=20")
     })?;
     let option = options::find(key.trim()).ok_or_else(|| {
         Error::usage(format!("there is no option `{}`", key.trim())).hint("`masque config show` lists all options")
     })?;
-    Ok((option.key, value.to_owned()))
+    Ok(Argument { key: option.key, text: value.to_owned(), origin: format!("--set {}", option.key) })
 }
 
 impl Settings {
-    /// Reads all layers. `arguments` are `key`, value pairs of the command line.
+    /// Reads all layers.
     ///
     /// # Errors
     /// When a file is not TOML, or a value is not of its option's kind; the message names file and line, or variable.
-    pub fn load(host: &Host, project: &Path, arguments: &[(&'static str, String)]) -> Result<Self, Error> {
+    pub fn load(host: &Host, project: &Path, arguments: &[Argument]) -> Result<Self, Error> {
         let mut settings = Self::built_in()?;
         settings.read_file(Path::new("/etc/masque/config.toml"), Layer::System)?;
         settings.read_file(&host.config.join("config.toml"), Layer::User)?;
@@ -94,9 +105,9 @@ impl Settings {
                 settings.set_text(option, text, Layer::Environment, &option.variable())?;
             }
         }
-        for (key, text) in arguments {
-            if let Some(option) = options::find(key) {
-                settings.set_text(option, text, Layer::Argument, &format!("--{}", key.replace(['.', '_'], "-")))?;
+        for argument in arguments {
+            if let Some(option) = options::find(argument.key) {
+                settings.set_text(option, &argument.text, Layer::Argument, &argument.origin)?;
             }
         }
         Ok(settings)
@@ -163,7 +174,8 @@ impl Settings {
                 Some(option) => {
                     let written = value::text_of(value);
                     if *layer != Layer::Project || self.project_may(option, &written, file) {
-                        self.set_text(option, &written, layer.clone(), file)?;
+                        let set = self.set_text(option, &written, layer.clone(), file);
+                        set.map_err(|error| located(error, file, text, &key))?;
                     }
                 }
             }
@@ -198,9 +210,7 @@ impl Settings {
     }
 
     fn unknown(&mut self, file: &str, text: &str, key: &str) {
-        let name = key.rsplit('.').next().unwrap_or(key);
-        let offset = text.find(name).unwrap_or(0);
-        let (line, column) = place(text, offset);
+        let (line, column) = place_of(text, key);
         let diagnostic = Diagnostic::warning(file, format!("there is no option `{key}`: ignored")).at(line, column);
         self.diagnostics.push(diagnostic.hint("`masque config show` lists all options"));
     }
@@ -283,6 +293,34 @@ impl Settings {
 /// A value for an error message: a store URL may hold a password.
 fn shown(option: &OptionSpec, text: &str) -> String {
     if option.secret { "…".to_owned() } else { text.to_owned() }
+}
+
+/// An error about a value in a file, with its line and column.
+fn located(error: Error, file: &str, text: &str, key: &str) -> Error {
+    let (line, column) = place_of(text, key);
+    let message = error.message.replacen(file, &format!("{file}:{line}:{column}"), 1);
+    Error { message, ..error }
+}
+
+/// Line and column of a key in a file: in its section, or written whole; the section's head when it is a section.
+fn place_of(text: &str, key: &str) -> (u32, u32) {
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let mut inside = "";
+    for (line, number) in text.lines().zip(1..) {
+        let start = line.trim_start();
+        let column = u32::try_from(line.len() - start.len() + 1).unwrap_or(1);
+        if let Some(head) = start.strip_prefix('[') {
+            inside = head.split(']').next().unwrap_or_default().trim();
+            if inside == key {
+                return (number, column);
+            }
+        }
+        let written = start.split('=').next().unwrap_or_default().trim();
+        if written == key || (inside == section && written == name && !name.is_empty()) {
+            return (number, column);
+        }
+    }
+    (1, 1)
 }
 
 /// Line and column of a byte offset, both from 1.

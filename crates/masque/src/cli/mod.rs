@@ -19,7 +19,11 @@ mod worker;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use masque_app::{App, Error, config::Settings, host::Host};
+use masque_app::{
+    App, Error,
+    config::{Argument, Settings},
+    host::Host,
+};
 use masque_types::actor::Actor;
 
 use crate::{exit::Exit, render};
@@ -137,6 +141,16 @@ fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Erro
     result
 }
 
+/// Warnings of the parts go to standard error; `MASQUE_LOG=debug` shows more.
+fn log_to_standard_error(filter: Option<&str>) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter.unwrap_or("warn"));
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false);
+    if let Ok(filter) = filter {
+        // A second start in the same process keeps the first one.
+        let _ = log.with_env_filter(filter).try_init();
+    }
+}
+
 /// What every command starts from.
 pub(crate) struct Context {
     pub(crate) host: Host,
@@ -148,8 +162,9 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn read(global: Global, settings: &[(&'static str, String)]) -> Result<Self, Error> {
+    fn read(global: Global, settings: &[Argument]) -> Result<Self, Error> {
         let host = Host::read()?;
+        log_to_standard_error(host.variable("MASQUE_LOG"));
         let directory = match &global.directory {
             Some(directory) => masque_app::runs::workspace(&host.directory.join(directory))?,
             None => host.directory.clone(),
