@@ -170,7 +170,8 @@ mod tests {
             let mut after = messages.clone();
             apply(&mut after, &task, plan.elided, plan.dropped, &plan.summary);
             prop_assert!(plan.tokens_after < tokens);
-            prop_assert!(matches!(&*after[0], Message::User { content } if content[0] == task[0]));
+            let begins_with_the_task = matches!(&*after[0], Message::User { content } if content[0] == task[0]);
+            prop_assert!(begins_with_the_task);
             prop_assert!(plan.dropped == 0 || plan.summary.contains("ada: approve"));
             prop_assert_eq!(&after[after.len() - RECENT..], &messages[messages.len() - RECENT..]);
             for (place, message) in after.iter().enumerate() {
