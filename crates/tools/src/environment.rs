@@ -37,6 +37,8 @@ pub struct EnvironmentSpec<'a> {
     pub launcher: Launcher,
     /// The executable that serves the built-in tools: `masque`.
     pub masque: PathBuf,
+    /// Masque's own directories: where they lie in the workspace, programs can neither read nor change them.
+    pub private: Vec<PathBuf>,
     /// Tools that run inside Masque.
     pub host_tools: Vec<Arc<dyn HostTool>>,
     /// The tools as they were when the run started; absent for a new run. A tool that is another one now, or was not

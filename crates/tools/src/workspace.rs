@@ -8,7 +8,10 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::Write,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    },
     path::{Component, Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -100,6 +103,19 @@ impl Workspace {
     /// Whether the persona must not see a path, given relative to the workspace.
     pub(crate) fn is_hidden(&self, relative: &Path) -> bool {
         self.hidden.covers(relative)
+    }
+
+    /// Whether a path only stands for a protected one that is absent: an empty directory that nobody may write, which
+    /// the sandbox shows so that the path cannot be made.
+    pub(crate) fn is_placeholder(&self, relative: &Path) -> bool {
+        let leads_to_protected = |protected: &PathBuf| protected.starts_with(relative);
+        if relative.as_os_str().is_empty() || !self.read_only.iter().any(leads_to_protected) {
+            return false;
+        }
+        let path = self.root.join(relative);
+        let unwritable = fs_err::symlink_metadata(&path)
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.permissions().mode() & 0o222 == 0);
+        unwritable && fs_err::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     /// The workspace's own path, without symbolic links.

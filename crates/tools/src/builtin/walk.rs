@@ -55,7 +55,8 @@ pub(super) fn builder(call: &Call, start: &Path, ignored: Ignored) -> Outcome<Wa
     let workspace = Arc::clone(&call.workspace);
     let stop = call.stop.clone();
     builder.filter_entry(move |entry| {
-        !stop.is_set() && entry.file_name() != ".git" && !workspace.is_hidden(relative(&workspace, entry))
+        let path = relative(&workspace, entry);
+        !stop.is_set() && entry.file_name() != ".git" && !workspace.is_hidden(path) && !workspace.is_placeholder(path)
     });
     Ok(builder)
 }

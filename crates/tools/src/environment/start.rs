@@ -93,6 +93,8 @@ struct Ground {
     launcher: Launcher,
     profile: Arc<Profile>,
     workspace: PathBuf,
+    /// Masque's own directories in the workspace, relative to it.
+    private: Vec<PathBuf>,
     masque: PathBuf,
     mode: SandboxMode,
     home: Option<TempDir>,
@@ -110,10 +112,15 @@ impl Ground {
                 Some(tempfile::Builder::new().prefix("masque-home-").tempdir().map_err(Error::Temporary)?)
             }
         };
+        let mut profile = profile::profile(spec.persona, &workspace, spec.mode, &spec.masque)?;
+        let private = private(&workspace, &spec.private);
+        profile.hidden.extend(private.iter().map(|path| hidden_pattern(path)));
+        profile.read_only.extend(private.iter().cloned());
         Ok(Self {
             launcher: spec.launcher.clone(),
-            profile: Arc::new(profile::profile(spec.persona, &workspace, spec.mode, &spec.masque)?),
+            profile: Arc::new(profile),
             workspace,
+            private,
             masque: spec.masque.clone(),
             mode: spec.mode,
             home,
@@ -125,7 +132,7 @@ impl Ground {
             SandboxMode::Process => masque_path_inside().to_path_buf(),
             SandboxMode::None => self.masque.clone(),
         };
-        let config = server_config(persona, &self.workspace)?;
+        let config = server_config(persona, &self.workspace, &self.private)?;
         let config = serde_json::to_string(&config).map_err(Error::Configuration)?;
         let command = self.command(program.into(), vec!["tool-server".into(), config.into()], BTreeMap::new());
         let name = "the tool server".to_owned();
@@ -185,11 +192,28 @@ fn make_writable(persona: &Persona, workspace: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn server_config(persona: &Persona, workspace: &Path) -> Result<ToolServerConfig, Error> {
+/// Those of the given directories that lie in the workspace, relative to it.
+fn private(workspace: &Path, directories: &[PathBuf]) -> Vec<PathBuf> {
+    let inside = |directory: &PathBuf| {
+        // One that does not exist yet must not be made from inside either.
+        let real = fs_err::canonicalize(directory).unwrap_or_else(|_| directory.clone());
+        let relative = real.strip_prefix(workspace).ok()?;
+        (relative.components().next().is_some()).then(|| relative.to_path_buf())
+    };
+    directories.iter().filter_map(inside).collect()
+}
+
+/// The pattern that hides exactly this path of the workspace.
+fn hidden_pattern(path: &Path) -> String {
+    format!("/{}", globset::escape(&path.to_string_lossy()))
+}
+
+fn server_config(persona: &Persona, workspace: &Path, private: &[PathBuf]) -> Result<ToolServerConfig, Error> {
     let built_in = BUILT_IN_HIDDEN.iter().map(|pattern| (*pattern).to_owned());
+    let private = private.iter().map(|path| hidden_pattern(path));
     Ok(ToolServerConfig {
         workspace: workspace.to_path_buf(),
-        hidden: built_in.chain(persona.sandbox.deny.iter().cloned()).collect(),
+        hidden: built_in.chain(private).chain(persona.sandbox.deny.iter().cloned()).collect(),
         read_only: profile::read_only(),
         writable: profile::writable(persona)?,
     })

@@ -106,6 +106,7 @@ impl Stage {
             mode,
             launcher: launcher.clone(),
             masque: example("tool_server"),
+            private: Vec::new(),
             host_tools: vec![Arc::new(fetch::WebFetch::new(fetch::FetchLimits::default()))],
             pinned,
         };
