@@ -53,7 +53,7 @@ pub fn bounded(output: ToolOutput) -> Bounded {
 }
 
 pub(crate) fn denied(by: &Actor, reason: Option<&str>) -> String {
-    let reason = reason.map(|reason| format!(" Reason: {reason}")).unwrap_or_default();
+    let reason = reason.map(|reason| format!(" Reason: {}.", reason.trim_end_matches('.'))).unwrap_or_default();
     format!("The call was not made: {by} denied it.{reason} Do not repeat it; go on without it or finish.")
 }
 

@@ -2,7 +2,7 @@
 
 use clap::CommandFactory as _;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, render};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -12,6 +12,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     let mut command = super::Arguments::command();
-    clap_complete::generate(arguments.shell, &mut command, "masque", &mut std::io::stdout());
+    // Into memory first: the generator takes a closed pipe for a fault.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, "masque", &mut script);
+    render::text(&String::from_utf8_lossy(&script));
     Exit::Success
 }

@@ -27,6 +27,8 @@ pub(crate) fn run(context: &Context, command: &Command) -> Result<Exit, Error> {
             json!({
                 "key": resolved.option.key, "value": shown(resolved), "layer": resolved.layer,
                 "origin": resolved.origin, "doc": resolved.option.doc,
+                "takes": resolved.option.kind.takes(), "variable": resolved.option.variable(),
+                "project": resolved.option.project,
             })
         });
         render::json(&options.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! `masque demo`: the whole of a run, without a model: the bundled architect reviews this directory.
 
-use masque_app::{App, Error, demo, runs::StartRun};
+use masque_app::{App, Error, config::Argument, demo, runs::StartRun};
 use masque_types::{cost::Limits, message::Part, run::RunStatus};
 
 use super::{
@@ -19,8 +19,9 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The scripted model, as configuration of the highest layer.
     #[expect(clippy::unused_self, reason = "every command's arguments say what they set")]
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![("model.default", format!("{}/{}", masque_app::models::SCRIPTED, demo::SCRIPT_NAME))]
+    pub(crate) fn settings(&self) -> Vec<Argument> {
+        let text = format!("{}/{}", masque_app::models::SCRIPTED, demo::SCRIPT_NAME);
+        vec![Argument { key: "model.default", text, origin: "demo".to_owned() }]
     }
 }
 

@@ -17,7 +17,10 @@ use masque_types::{
     id::RunId,
     policy::{Policy, ToolSelection},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -91,7 +94,7 @@ pub(crate) async fn drive(
     answers: &Answers,
 ) -> Result<Exit, Error> {
     let summary = app.run(run).await?;
-    let live = Arc::new(Live::new(arguments.output, &summary));
+    let live = Arc::new(Live::new(arguments.output, &summary, &app.journal(run, 0).await?));
     let (say_asked, mut asked) = mpsc::unbounded_channel();
     // What was asked before this process took the run is answered here as well.
     for approval in app.approvals(Some(run), true, 100).await? {
@@ -153,9 +156,11 @@ async fn finish(app: &App, run: RunId, driven: &Driven, live: &Live) -> Result<E
 /// Ctrl-C cancels the run and keeps its partial result; a second one leaves at once. SIGTERM stops without ending the
 /// run.
 async fn interrupts(app: &App, actor: &Actor, run: RunId, stop: &CancellationToken, live: &Live) -> Result<(), Error> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    // One listener for both: a second Ctrl-C that follows at once is not lost.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {
             stop.cancel();
             return std::future::pending().await;
@@ -169,7 +174,7 @@ async fn interrupts(app: &App, actor: &Actor, run: RunId, stop: &CancellationTok
     };
     tokio::select! {
         () = cancel => Ok(()),
-        _ = tokio::signal::ctrl_c() => leave_at_once(),
+        _ = interrupt.recv() => leave_at_once(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use base64::Engine as _;
 use masque_app::{
     App, Error,
+    config::Argument,
     runs::{MAX_TASK_BYTES, StartRun},
 };
 use masque_types::{
@@ -70,18 +71,19 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// The options among the arguments, as configuration of the highest layer.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
-        [
-            ("model.default", &self.model),
-            ("sandbox.mode", &self.sandbox),
-            ("run.steps", &self.max_steps),
-            ("run.tokens", &self.max_tokens),
-            ("run.usd", &self.max_usd),
-            ("run.wall", &self.max_time),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value.clone()?)))
-        .collect()
+    pub(crate) fn settings(&self) -> Vec<Argument> {
+        let given = [
+            ("model.default", "--model", &self.model),
+            ("sandbox.mode", "--sandbox", &self.sandbox),
+            ("run.steps", "--max-steps", &self.max_steps),
+            ("run.tokens", "--max-tokens", &self.max_tokens),
+            ("run.usd", "--max-usd", &self.max_usd),
+            ("run.wall", "--max-time", &self.max_time),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(key, origin, text)| Some(Argument { key, text: text.clone()?, origin: origin.to_owned() }));
+        given.collect()
     }
 }
 

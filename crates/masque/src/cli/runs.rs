@@ -2,6 +2,7 @@
 
 use masque_app::{
     App, Error,
+    config::Argument,
     runs::{Fork, RunFilter},
 };
 use masque_types::{
@@ -133,9 +134,11 @@ fn status(text: &str) -> Result<RunStatus, String> {
 
 impl Command {
     /// The options among the arguments, as configuration of the highest layer.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn settings(&self) -> Vec<Argument> {
         match self {
-            Self::Fork(ForkArguments { model: Some(model), .. }) => vec![("model.default", model.clone())],
+            Self::Fork(ForkArguments { model: Some(model), .. }) => {
+                vec![Argument { key: "model.default", text: model.clone(), origin: "--model".to_owned() }]
+            }
             _ => Vec::new(),
         }
     }

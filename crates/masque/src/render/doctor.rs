@@ -21,6 +21,7 @@ pub(crate) fn findings(findings: &[Finding]) {
             Health::Absent => format!("{DIM}absent{DIM:#} "),
             Health::Bad => format!("{ERROR}bad{ERROR:#}    "),
         };
-        line(&format!("  {mark}{:<width$}  {}", finding.name, finding.detail));
+        let detail = finding.detail.replace('\n', &format!("\n{:1$}", "", width + 9));
+        line(&format!("  {mark}{:<width$}  {detail}", finding.name));
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use masque_app::runs::{Outcome, Progress};
 use masque_types::{
-    approval::Approval,
+    approval::{Approval, Question},
     event::{Event, EventBody},
     id::RunId,
     message::{Part, joined_text},
@@ -47,7 +47,7 @@ struct Inner {
 }
 
 impl Live {
-    pub(crate) fn new(output: Output, summary: &RunSummary) -> Self {
+    pub(crate) fn new(output: Output, summary: &RunSummary, before: &[Event]) -> Self {
         let live = Self {
             output,
             run: summary.id,
@@ -55,8 +55,14 @@ impl Live {
             spins: output == Output::Text && std::io::stderr().is_terminal(),
             inner: Mutex::new(Inner::default()),
         };
-        if output == Output::Text {
-            live.head(summary);
+        before.iter().for_each(|event| live.remember(event));
+        match output {
+            Output::Text => live.head(summary),
+            // A run that nobody drove yet is shown from its first event on.
+            Output::StreamJson if before.iter().all(|event| event.epoch == 0) => {
+                before.iter().for_each(|event| render::event_json(summary.id, event));
+            }
+            Output::Json | Output::StreamJson => {}
         }
         live
     }
@@ -100,14 +106,7 @@ impl Live {
                     self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
                 }
                 self.end_line();
-                let mut inner = self.inner();
-                for call in &message.calls {
-                    let shown = style::arguments(&call.arguments, 80);
-                    inner.calls.insert(call.id.clone(), (call.tool.clone(), shown));
-                }
-            }
-            EventBody::ModelCallFailed { failure, .. } => {
-                self.progress(&format!("{ERROR}model{ERROR:#} {}: {}", failure.kind.name(), failure.message));
+                self.remember(event);
             }
             EventBody::ToolCallStarted { call_id, .. } => self.spin(&self.call(call_id)),
             EventBody::ToolCallFinished { call_id, content, is_error, duration_ms, .. } => {
@@ -134,6 +133,15 @@ impl Live {
                 self.note(&format!("the answer misses its schema, one repair: {}", errors.join("; ")));
             }
             _ => {}
+        }
+    }
+
+    /// Keeps the calls of an event, which later events name by their ids.
+    fn remember(&self, event: &Event) {
+        let mut inner = self.inner();
+        for call in event.body.calls() {
+            let shown = style::arguments(&call.arguments, 80);
+            inner.calls.insert(call.id.clone(), (call.tool.clone(), shown));
         }
     }
 
@@ -274,11 +282,22 @@ impl Live {
                 self.progress(&format!("{WARNING}waiting{WARNING:#} for a human:"));
                 for approval in open {
                     render::question(approval);
-                    self.note(&format!("  masque approvals approve {}", approval.id));
+                    for way in ways(&approval.question) {
+                        self.note(&format!("  masque approvals {}", way.replace("ID", &approval.id.to_string())));
+                    }
                 }
                 self.note(&format!("then go on: masque runs resume {}", summary.id));
             }
         }
+    }
+}
+
+/// The commands that answer a question.
+const fn ways(question: &Question) -> &'static [&'static str] {
+    match question {
+        Question::ToolCall { .. } => &["approve ID", "deny ID"],
+        Question::InDoubt { .. } => &["approve ID --happened", "approve ID --retry", "deny ID"],
+        Question::Input { .. } => &["approve ID --reply TEXT", "deny ID"],
     }
 }
 

@@ -36,6 +36,7 @@ impl Timeline {
         let at = format!("{:>4} {:>6}.{:03}", event.seq, offset.as_secs(), offset.subsec_millis());
         let mut out = anstream::stdout();
         for (place, line) in self.describe(&event.body).into_iter().enumerate() {
+            let line = line.replace('\n', &format!("\n{:17}", ""));
             let _ = match place {
                 0 => writeln!(out, "{DIM}{at}{DIM:#}  {line}"),
                 _ => writeln!(out, "{:15}  {line}", ""),
