@@ -1,0 +1,25 @@
+//! The program as people use it: every command in a home of its own, compared with what it should print.
+//!
+//! Snapshots hold whole sessions. Leaves out what lower crates test themselves: the engine's schedules, the sandbox's
+//! walls, the dialects of providers.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by a panic")]
+
+mod approvals;
+mod audit;
+mod config;
+mod crashes;
+mod demo;
+mod docs;
+mod doctor;
+mod interrupts;
+mod output;
+mod persona;
+mod reference;
+mod run;
+mod runs;
+mod stores;
+mod support;
+mod tool;
+mod trust;
+mod worker;
