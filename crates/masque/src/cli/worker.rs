@@ -53,7 +53,11 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
     loop {
         let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: stop.clone() };
         match app.drive_next(drive).await? {
-            Some((run, driven)) => render::note(&format!("{run}: {}", word(&driven))),
+            Some((run, Ok(driven))) => render::note(&format!("{run}: {}", word(&driven))),
+            Some((run, Err(error))) => {
+                render::note(&format!("{run} cannot be driven here:"));
+                render::error(&error);
+            }
             None if arguments.drain => return Ok(Exit::Success),
             None => app.await_work().await,
         }
