@@ -3,8 +3,6 @@
 //!
 //! The victim is a process of its own: this test binary, started again with the child's test selected.
 
-mod support;
-
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
@@ -14,6 +12,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use crate::support::{ScriptModel, Turn, ask_rule, create, engine, persona, run_spec, specs};
 use masque_engine::{
     driver::{DriveOptions, Driven, Progress, WhenWaiting},
     environment::{Activation, ActiveEnvironment, Environments},
@@ -35,7 +34,6 @@ use masque_types::{
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
 use serde_json::json;
-use support::{ScriptModel, Turn, ask_rule, create, engine, persona, run_spec, specs};
 use tokio_util::sync::CancellationToken;
 
 fn turns() -> Vec<Turn> {
@@ -282,7 +280,7 @@ impl Case {
         });
         #[expect(clippy::disallowed_methods, reason = "the victim is a process of its own")]
         let status = Process::new(std::env::current_exe().unwrap())
-            .args(["--exact", "victim", "--nocapture"])
+            .args(["--exact", "crash::victim", "--nocapture"])
             .env(VARIABLE, orders.to_string())
             .stdout(Stdio::null())
             .status()

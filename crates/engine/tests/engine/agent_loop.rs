@@ -1,9 +1,8 @@
 //! The agent loop over a real store: effects, approvals, limits, loops, output schemas, cancel, fork, compaction.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::support::{ScriptModel, Turn, World, ask_rule, create, drive, engine, persona, run_spec};
 use masque_engine::{
     driver::Driven,
     replay::replay,
@@ -22,7 +21,6 @@ use masque_types::{
     time::Timestamp,
 };
 use serde_json::json;
-use support::{ScriptModel, Turn, World, ask_rule, create, drive, engine, persona, run_spec};
 
 async fn played(turns: Vec<Turn>, spec: RunSpec) -> (Store, RunId, Arc<Mutex<World>>, Driven) {
     let store = Store::in_memory().await.unwrap();

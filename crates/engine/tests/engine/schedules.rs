@@ -1,10 +1,9 @@
 //! Thousands of seeded fault schedules: a commit fails, or succeeds without its writer hearing of it, at any point of
 //! a run; whatever happened, resuming converges and no `once` effect happens twice or is lost.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::support::{ScriptModel, Turn, World, ask_rule, drive, engine, persona, run_spec, try_create};
 use masque_engine::{driver::Driven, replay::replay, state::Outcome};
 use masque_store::{ApprovalFilter, Faults, Store};
 use masque_types::{
@@ -15,7 +14,6 @@ use masque_types::{
     time::Timestamp,
 };
 use serde_json::json;
-use support::{ScriptModel, Turn, World, ask_rule, drive, engine, persona, run_spec, try_create};
 
 const SCHEDULES: u64 = 10_000;
 /// Commits of an undisturbed run, roughly: faults are spread over them.

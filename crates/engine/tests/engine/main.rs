@@ -1,0 +1,8 @@
+//! The engine's behaviour over real stores, and its pure parts from outside.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by a panic")]
+
+mod agent_loop;
+mod crash;
+mod schedules;
+mod support;
