@@ -3,6 +3,8 @@
 //! The most specific rule wins; among equally specific rules deny beats ask beats allow. The result does not depend
 //! on the order of the rules. Leaves out enforcement of files and network, which is the sandbox's.
 
+use std::str::Chars;
+
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -189,7 +191,39 @@ fn normal_path(path: &str) -> String {
 }
 
 fn matches_name(pattern: &str, name: &str) -> bool {
-    pattern == name || (pattern.contains(['*', '?']) && glob(pattern, false).is_some_and(|glob| glob.is_match(name)))
+    if pattern.contains(['[', '{', '\\']) {
+        return pattern == name || glob(pattern, false).is_some_and(|glob| glob.is_match(name));
+    }
+    matches_wildcards(pattern, name)
+}
+
+/// What nearly all patterns over names need: `*` for any text, `?` for one letter. Compiling a pattern takes a thousand
+/// times longer, and names are matched for every tool and every call.
+fn matches_wildcards(pattern: &str, name: &str) -> bool {
+    let (mut pattern, mut name) = (pattern.chars(), name.chars());
+    // What follows the last star, and the rest of the name that it is tried on next.
+    let mut retry: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let mut after = pattern.clone();
+        match (after.next(), name.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                retry = Some((after.clone(), name.clone()));
+                pattern = after;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+                name.next();
+                pattern = after;
+            }
+            _ => {
+                let Some((after_star, rest)) = &mut retry else { return false };
+                if rest.next().is_none() {
+                    return false;
+                }
+                (pattern, name) = (after_star.clone(), rest.clone());
+            }
+        }
+    }
 }
 
 fn matches_path(pattern: &str, path: &str) -> bool {
@@ -251,6 +285,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn wildcards_match_what_the_compiled_pattern_matches(pattern in "[ab.:/*?]{0,9}", name in "[ab.:/*]{0,12}") {
+            let compiled = glob(&pattern, false).unwrap();
+            prop_assert_eq!(matches_name(&pattern, &name), compiled.is_match(&name));
+        }
+
         #[test]
         fn order_does_not_matter_and_a_ceiling_never_widens(
             rules in prop::collection::vec(any_rule(), 0..6),
