@@ -58,6 +58,7 @@ impl Setup {
             }
             Location::Memory => Connection::open_in_memory().map_err(|error| self.error(&error))?,
         };
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let session = SqliteSession { connection, setup: self.clone(), run_keys: RunKeys::default() };
         session.prepare_database()?;
         Ok(session)
@@ -67,6 +68,7 @@ impl Setup {
     pub(crate) fn open_reader(&self, path: &Path) -> Result<SqliteSession, Error> {
         // Reading a WAL database may have to write its shared memory, so the connection is not opened read-only.
         let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         connection.execute_batch("PRAGMA query_only = ON").map_err(|error| self.error(&error))?;
         Ok(SqliteSession { connection, setup: self.clone(), run_keys: RunKeys::default() })
     }
@@ -75,7 +77,6 @@ impl Setup {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| self.error(&error))?;
         connection.busy_timeout(self.busy).map_err(|error| self.error(&error))?;
-        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         Ok(connection)
     }
 
