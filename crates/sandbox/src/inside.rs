@@ -172,6 +172,8 @@ fn temporary(size: &CStr, mode: &CStr) -> sys::Result<OwnedFd> {
 
 fn processes() -> sys::Result<OwnedFd> {
     let system = rustix::mount::fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Init is a copy of the launcher and still shows the launcher's arguments, which may hold a task or a password.
+    rustix::mount::fsconfig_set_string(&system, c"hidepid", c"ptraceable")?;
     rustix::mount::fsconfig_create(&system)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID

@@ -1,0 +1,10 @@
+//! Masque end to end: the executable, driven as a user drives it, against fake providers, hostile and broken MCP
+//! servers, in real sandboxes. Leaves out what a command prints: those are the tests beside these.
+
+mod escape;
+mod processes;
+mod protocol;
+mod results;
+mod servers;
+mod support;
+mod trust;
