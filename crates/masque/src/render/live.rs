@@ -44,6 +44,8 @@ struct Inner {
     /// Whether the cursor stands behind streamed text.
     mid_line: bool,
     streamed: bool,
+    /// What the finished model calls cost.
+    spent: MicroUsd,
 }
 
 impl Live {
@@ -101,7 +103,7 @@ impl Live {
     fn event(&self, event: &Event) {
         match &event.body {
             EventBody::ModelCallStarted { step, .. } => self.spin(&format!("model call {step}")),
-            EventBody::ModelCallFinished { message, .. } => {
+            EventBody::ModelCallFinished { message, receipt, .. } => {
                 if !self.streams && !message.calls.is_empty() && !message.text.is_empty() {
                     self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
                 }
@@ -195,8 +197,9 @@ impl Live {
         }
         self.end_line();
         let mut inner = self.inner();
+        let spent = inner.spent;
         let spinner = inner.spinner.get_or_insert_with(new_spinner);
-        spinner.set_message(style::shortened(what, 90));
+        spinner.set_message(format!("{} · {spent}", style::shortened(what, 80)));
     }
 
     fn stop_spinner(&self) {
