@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use masque_app::runs::{Outcome, Progress};
 use masque_types::{
     approval::{Approval, Question},
+    cost::MicroUsd,
     event::{Event, EventBody},
     id::RunId,
     message::{Part, joined_text},
@@ -108,6 +109,7 @@ impl Live {
                     self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
                 }
                 self.end_line();
+                self.inner().spent.0 += receipt.micro_usd.unwrap_or_default().0;
                 self.remember(event);
             }
             EventBody::ToolCallStarted { call_id, .. } => self.spin(&self.call(call_id)),
