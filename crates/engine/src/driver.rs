@@ -14,6 +14,7 @@ use masque_types::{
     event::{Event, EventBody},
     id::{CommandId, Epoch, RunId},
     model::{Model, ModelDelta, ModelRequest},
+    run::Command,
     time::Timestamp,
     tool::{EffectClass, Invocation, ToolOutput},
 };
@@ -28,6 +29,7 @@ use crate::{
     machine::{Action, Input, Machine, Probed, Step},
     output,
     state::{Outcome, Phase, State},
+    steady::SteadyTime,
 };
 
 /// Reads the time.
@@ -160,8 +162,11 @@ struct Drive<'a> {
     heartbeat: &'a Heartbeat,
     machine: Machine,
     epoch: Epoch,
+    time: SteadyTime,
     inputs: VecDeque<Input>,
-    /// Commands of the inbox whose meaning is in `inputs` or the next commit.
+    /// Commands of the inbox that are yet to be taken.
+    commands: VecDeque<(CommandId, Command)>,
+    /// Commands whose meaning is in the next commit: no earlier one may mark them as consumed.
     consumed: Vec<CommandId>,
     in_flight: InFlight<'a>,
     /// A commit that nothing waits for yet, and the events that it makes durable.
@@ -206,9 +211,11 @@ impl<'a> Drive<'a> {
             engine,
             options,
             heartbeat,
+            time: SteadyTime::new(Arc::clone(&engine.clock), machine.state().last_at),
             machine,
             epoch,
             inputs: VecDeque::from([first]),
+            commands: VecDeque::new(),
             consumed: Vec::new(),
             in_flight: FuturesUnordered::new(),
             commit: None,
@@ -241,8 +248,8 @@ impl<'a> Drive<'a> {
         if self.inbox_due.is_some_and(|due| due <= Instant::now()) {
             self.read_inbox().await?;
         }
-        while let Some(input) = self.inputs.pop_front() {
-            let step = self.machine.handle(input, (self.engine.clock)());
+        while let Some(input) = self.next_input() {
+            let step = self.machine.handle(input, self.time.now());
             self.take(step).await?;
         }
         if let Some(outcome) = self.machine.state().outcome.clone() {
@@ -255,6 +262,14 @@ impl<'a> Drive<'a> {
             return Err(Stop::Driven(Driven::Waiting));
         }
         self.wait().await
+    }
+
+    fn next_input(&mut self) -> Option<Input> {
+        self.inputs.pop_front().or_else(|| {
+            let (id, command) = self.commands.pop_front()?;
+            self.consumed.push(id);
+            Some(Input::Command(command))
+        })
     }
 
     /// Commits a step's events and performs its actions, in the order that their effects ask for.
@@ -314,17 +329,19 @@ impl<'a> Drive<'a> {
             },
             Action::CallModel(request) => self.call_model(*request),
             Action::CallTool { invocation, effect } => {
-                if effect == EffectClass::Once {
+                // Setting the environment up may take long, so the lease is looked at afterwards.
+                let environment = self.activate().await;
+                if effect != EffectClass::Pure {
                     self.hold_lease().await?;
                 }
-                self.call_tool(invocation).await;
+                self.call_tool(environment, invocation);
             }
             Action::Probe(invocation) => self.probe(invocation).await,
         }
         Ok(())
     }
 
-    /// A call that cannot be repeated is not begun with less than two heartbeats of lease left. Borrows exclusively,
+    /// A call that changes something is not begun with less than two heartbeats of lease left. Borrows exclusively,
     /// so that a drive can be sent to another thread.
     async fn hold_lease(&mut self) -> Result<(), Stop> {
         let engine = self.engine;
@@ -348,16 +365,14 @@ impl<'a> Drive<'a> {
         }));
     }
 
-    async fn call_tool(&mut self, invocation: Invocation) {
-        let environment = self.activate().await;
-        let clock = Arc::clone(&self.engine.clock);
+    fn call_tool(&self, environment: Result<Arc<dyn ActiveEnvironment>, String>, invocation: Invocation) {
         self.in_flight.push(Box::pin(async move {
-            let begun = clock();
+            let begun = Instant::now();
             let output = match environment {
                 Ok(environment) => environment.call(&invocation).await,
                 Err(message) => ToolOutput::error(message),
             };
-            let duration_ms = u64::try_from(clock().since(begun).as_millis()).unwrap_or(u64::MAX);
+            let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             Input::Tool { call_id: invocation.call.id, output: output::bounded(output), duration_ms }
         }));
     }
@@ -392,7 +407,7 @@ impl<'a> Drive<'a> {
 
     /// Waits for the next thing to happen: a call ends, someone writes to the inbox, time passes, the lease is lost.
     async fn wait(&mut self) -> Result<(), Stop> {
-        let now = (self.engine.clock)();
+        let now = self.time.now();
         let sleep = self.machine.state().wake_at().map(|at| tokio::time::sleep(at.since(now)));
         let tick = sleep.map_or_else(|| future::pending().left_future(), FutureExt::right_future);
         let inbox = self.inbox_due.map(tokio::time::sleep_until);
@@ -425,8 +440,7 @@ impl<'a> Drive<'a> {
         self.inbox_read = Instant::now();
         for (id, command) in self.engine.store.inbox(self.machine.state().run).await? {
             if !self.consumed.contains(&id) {
-                self.consumed.push(id);
-                self.inputs.push_back(Input::Command(command));
+                self.commands.push_back((id, command));
             }
         }
         Ok(())

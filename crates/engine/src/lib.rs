@@ -15,6 +15,7 @@ mod planning;
 pub mod replay;
 mod schema;
 pub mod state;
+mod steady;
 
 /// What can go wrong while a run is driven. A failing model or tool is not among these: that is in the journal.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Question, Ruling},
-    cost::Usage,
     event::{BlobRef, Event, EventBody, FailReason},
     id::Epoch,
     model::{ModelError, ModelReply, ModelRequest},
@@ -210,10 +209,7 @@ impl Machine {
     /// What was under way is lost, retried, probed or put to a human.
     fn recovered(&self, worker: String) -> Vec<EventBody> {
         let mut events = vec![EventBody::Recovered { worker }];
-        if let Some(OpenModelCall { step, reserved_tokens, reserved_micro_usd }) = self.state.model_call {
-            let usage = Usage { input_tokens: reserved_tokens, ..Usage::default() };
-            events.push(EventBody::ModelCallLost { step, usage, micro_usd: reserved_micro_usd });
-        }
+        events.extend(planning::lost_model_call(&self.state));
         let in_doubt = self
             .state
             .calls

@@ -23,7 +23,7 @@ use crate::{
     compaction,
     machine::Action,
     schema::Schemas,
-    state::{CallState, Phase, State},
+    state::{CallState, OpenModelCall, Phase, State},
 };
 
 /// Calls of one answer that run beside each other at most.
@@ -51,7 +51,7 @@ impl Plan {
 /// Plans the next events and actions; both empty when the run waits for something under way or for a human.
 pub(crate) fn plan(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     if let Some(end) = ending(state, now) {
-        return Plan::event(end);
+        return Plan::event(lost_work(state).unwrap_or(end));
     }
     if state.tools.is_none() {
         return Plan { events: Vec::new(), actions: vec![Action::Activate] };
@@ -66,6 +66,25 @@ pub(crate) fn plan(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan
         return Plan::event(judge(state, schemas, finish));
     }
     plan_model_call(state)
+}
+
+/// What is under way when the run is stopped: the provider may bill the model call, and nobody knows whether the tool
+/// call happens. One event at a time; none when nothing is under way any more.
+fn lost_work(state: &State) -> Option<EventBody> {
+    let unknown = |call: &&CallState| match call.phase {
+        Phase::Running { effect, .. } => effect != EffectClass::Pure,
+        Phase::Interrupted { .. } => true,
+        _ => false,
+    };
+    let in_doubt = |call: &CallState| EventBody::ToolCallInDoubt { call_id: call.call.id.clone() };
+    lost_model_call(state).or_else(|| state.calls.iter().find(unknown).map(in_doubt))
+}
+
+/// A model call whose answer nobody will take stays counted at what was reserved for it.
+pub(crate) fn lost_model_call(state: &State) -> Option<EventBody> {
+    let OpenModelCall { step, reserved_tokens, reserved_micro_usd } = state.model_call.clone()?;
+    let usage = Usage { input_tokens: reserved_tokens, ..Usage::default() };
+    Some(EventBody::ModelCallLost { step, usage, micro_usd: reserved_micro_usd })
 }
 
 /// The reasons to stop that do not depend on what is under way.
@@ -83,9 +102,9 @@ fn ending(state: &State, now: Timestamp) -> Option<EventBody> {
 }
 
 fn cancelled(state: &State) -> EventBody {
-    let unknown = |call: &&CallState| match call.phase {
-        Phase::Running { effect, .. } => effect != EffectClass::Pure,
-        Phase::Interrupted { .. } | Phase::InDoubt { .. } => true,
+    let unknown = |call: &&CallState| match &call.phase {
+        Phase::InDoubt { .. } => true,
+        Phase::Asked(asked) => matches!(asked.question, Question::InDoubt { .. }),
         _ => false,
     };
     let name = |call: &CallState| format!("{} {}", call.call.tool, call.call.id);
@@ -121,7 +140,7 @@ fn plan_calls(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     if let Some(call) = state.calls.iter().find(|call| repeats(state, call) >= REPEATS_FATAL) {
         let message = format!("the model keeps repeating the same call of {}", call.call.tool);
-        return Plan::event(failed(state, FailReason::Loop, message));
+        return Plan::event(lost_work(state).unwrap_or_else(|| failed(state, FailReason::Loop, message)));
     }
     let mut running = state.calls.iter().filter(|call| matches!(call.phase, Phase::Running { .. })).count();
     for (place, call) in state.calls.iter().enumerate() {

@@ -108,7 +108,8 @@ pub enum EventBody {
         /// What was tried.
         receipt: Receipt,
     },
-    /// The process died during the call. It is made again; the reservation stays spent, for it may have been billed.
+    /// The process died during the call, which is made again, or the run was stopped during it. The reservation stays
+    /// spent, for the call may be billed.
     ModelCallLost {
         /// Which call.
         step: u32,
@@ -150,7 +151,8 @@ pub enum EventBody {
         /// For the model.
         message: String,
     },
-    /// A call of class `once` was interrupted: nobody knows whether it happened.
+    /// A call was interrupted and nobody knows whether it happened: one of class `once`, or one that the end of the run
+    /// cut off.
     ToolCallInDoubt {
         /// The call.
         call_id: String,
