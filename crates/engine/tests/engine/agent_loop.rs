@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::{ScriptModel, Turn, World, ask_rule, create, drive, engine, persona, run_spec};
+use crate::support::{
+    ScriptModel, Turn, World, answer, ask_rule, create, drive, engine, journal, open_questions, persona, run_spec, send,
+};
 use masque_engine::{
     driver::Driven,
     replay::replay,
@@ -14,11 +16,10 @@ use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Ruling},
     cost::{Limits, MicroUsd},
-    event::{Event, EventBody, FailReason, Refusal},
-    id::{CommandId, RunId},
+    event::{EventBody, FailReason, Refusal},
+    id::RunId,
     policy::{Rule, Verdict},
     run::{Command, RunSpec},
-    time::Timestamp,
 };
 use serde_json::json;
 
@@ -28,22 +29,6 @@ async fn played(turns: Vec<Turn>, spec: RunSpec) -> (Store, RunId, Arc<Mutex<Wor
     let run = create(&store, spec, persona()).await;
     let driven = drive(&engine(&store, ScriptModel::new(turns), &world, "w1"), run, None).await.unwrap();
     (store, run, world, driven)
-}
-
-async fn journal(store: &Store, run: RunId) -> Vec<Event> {
-    store.journal(run, 0).await.unwrap()
-}
-
-async fn answer(store: &Store, run: RunId, answer: Answer) {
-    let approval = store.approvals(&masque_store::ApprovalFilter { open_only: true, run: Some(run), limit: 10 }).await;
-    let approval = approval.unwrap().remove(0);
-    let ruling = Ruling { answer, by: Actor::User("ada".into()), channel: Channel::Cli };
-    let command = Command::Answer { approval: approval.id, digest: approval.digest, ruling };
-    send(store, run, command).await;
-}
-
-async fn send(store: &Store, run: RunId, command: Command) {
-    store.send(CommandId::from_uuid(uuid::Uuid::now_v7()), run, &command, Timestamp(1)).await.unwrap();
 }
 
 fn failed_because(driven: &Driven) -> FailReason {
@@ -161,11 +146,7 @@ async fn a_question_is_answered_by_its_own_answer_only_and_in_time() {
 
     spec.approvals.ttl_ms = None;
     let (store, run, world, _) = played(vec![vec![("mail", json!({}))]], spec).await;
-    let mut approval = store
-        .approvals(&masque_store::ApprovalFilter { open_only: true, run: Some(run), limit: 1 })
-        .await
-        .unwrap()
-        .remove(0);
+    let mut approval = open_questions(&store, run).await.remove(0);
     approval.digest = masque_types::digest::Digest::of("another call");
     let ruling = Ruling { answer: Answer::Approve, by: Actor::System, channel: Channel::Cli };
     send(&store, run, Command::Answer { approval: approval.id, digest: approval.digest, ruling }).await;

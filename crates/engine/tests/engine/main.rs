@@ -6,3 +6,4 @@ mod agent_loop;
 mod crash;
 mod schedules;
 mod support;
+mod workers;

@@ -11,23 +11,23 @@ use masque_engine::{
     driver::{DriveOptions, Driven, Engine, Progress, WhenWaiting},
     environment::{Activation, ActiveEnvironment, Environments},
 };
-use masque_store::{NewRun, Store};
+use masque_store::{ApprovalFilter, NewRun, Store};
 use masque_types::{
     BoxFuture,
-    actor::Actor,
-    approval::ApprovalTerms,
+    actor::{Actor, Channel},
+    approval::{Answer, Approval, ApprovalTerms, Ruling},
     cost::{Limits, MicroUsd, Price, Usage},
     diagnostic::Diagnostic,
     digest::Digest,
     event::{Event, EventBody},
-    id::RunId,
+    id::{CommandId, RunId},
     message::{AssistantMessage, Message, Part, ToolCall},
     model::{
         FinishReason, Model, ModelDelta, ModelError, ModelFacts, ModelRef, ModelReply, ModelRequest, Receipt, Route,
     },
     persona::{ModelPreference, Persona, SandboxSpec},
     policy::{Policy, Rule, ToolSelection, Verdict},
-    run::{RunSpec, RunStatus, SandboxMode},
+    run::{Command, RunSpec, RunStatus, SandboxMode},
     time::Timestamp,
     tool::{EffectClass, Invocation, Place, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
@@ -47,6 +47,14 @@ pub(crate) struct ScriptModel {
 impl ScriptModel {
     pub(crate) fn new(turns: Vec<Turn>) -> Arc<Self> {
         Arc::new(Self { turns, seen: Mutex::new(Vec::new()) })
+    }
+
+    pub(crate) fn reply(&self, request: &ModelRequest) -> ModelReply {
+        let message = self.answer(request);
+        let finish = if message.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
+        let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
+        let receipt = Receipt { usage, micro_usd: Some(MicroUsd(12)), ..Receipt::default() };
+        ModelReply { message, finish, receipt }
     }
 
     fn answer(&self, request: &ModelRequest) -> AssistantMessage {
@@ -93,13 +101,30 @@ impl Model for ScriptModel {
         show: &'a (dyn Fn(ModelDelta) + Send + Sync),
     ) -> BoxFuture<'a, Result<ModelReply, Box<ModelError>>> {
         Box::pin(async move {
-            let message = self.answer(request);
-            show(ModelDelta::Text(message.text.clone()));
-            let finish = if message.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
-            let usage = Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() };
-            let receipt = Receipt { usage, micro_usd: Some(MicroUsd(12)), ..Receipt::default() };
-            Ok(ModelReply { message, finish, receipt })
+            let reply = self.reply(request);
+            show(ModelDelta::Text(reply.message.text.clone()));
+            Ok(reply)
         })
+    }
+
+    fn facts(&self, _: &ModelRef) -> ModelFacts {
+        ModelFacts::default()
+    }
+}
+
+/// The outcome of a model call.
+pub(crate) type Answered = Result<ModelReply, Box<ModelError>>;
+
+/// A model that is a function.
+pub(crate) struct FnModel<F>(pub(crate) F);
+
+impl<F: Fn(&ModelRequest) -> BoxFuture<'static, Answered> + Send + Sync> Model for FnModel<F> {
+    fn call<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        _: &'a (dyn Fn(ModelDelta) + Send + Sync),
+    ) -> BoxFuture<'a, Answered> {
+        (self.0)(request)
     }
 
     fn facts(&self, _: &ModelRef) -> ModelFacts {
@@ -119,8 +144,9 @@ pub(crate) struct World {
 
 /// Tools of each class over a shared [`World`].
 pub(crate) struct Tools {
-    pub(crate) world: Arc<Mutex<World>>,
+    world: Arc<Mutex<World>>,
     specs: Arc<[ToolSpec]>,
+    before_call: Before<Invocation>,
 }
 
 pub(crate) fn spec(name: &str, effect: EffectClass, place: Place) -> ToolSpec {
@@ -152,6 +178,10 @@ impl Toolbox for Tools {
 
     fn call<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ToolOutput> {
         Box::pin(async move {
+            (self.before_call)(invocation.clone()).await;
+            if !self.specs.iter().any(|spec| spec.name == invocation.call.tool) {
+                return ToolOutput::error(format!("there is no tool {} any more", invocation.call.tool));
+            }
             let mut world = self.world.lock().unwrap();
             let id = invocation.call.id.clone();
             match invocation.call.tool.as_str() {
@@ -183,14 +213,38 @@ impl ActiveEnvironment for Tools {
     }
 }
 
+/// What a test wants to happen first.
+pub(crate) type Before<T> = Arc<dyn Fn(T) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Activates [`Tools`] over one world.
-pub(crate) struct TestEnvironments(pub(crate) Arc<Mutex<World>>);
+pub(crate) struct TestEnvironments {
+    pub(crate) world: Arc<Mutex<World>>,
+    pub(crate) specs: Vec<ToolSpec>,
+    pub(crate) before_activation: Before<()>,
+    pub(crate) before_call: Before<Invocation>,
+}
+
+impl TestEnvironments {
+    pub(crate) fn new(world: &Arc<Mutex<World>>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            specs: specs(),
+            before_activation: Arc::new(|()| Box::pin(async {})),
+            before_call: Arc::new(|_| Box::pin(async {})),
+        }
+    }
+}
 
 impl Environments for TestEnvironments {
     fn activate(&self, _: Activation) -> BoxFuture<'_, Result<Arc<dyn ActiveEnvironment>, String>> {
         Box::pin(async {
-            self.0.lock().unwrap().active += 1;
-            let tools = Tools { world: Arc::clone(&self.0), specs: specs().into() };
+            (self.before_activation)(()).await;
+            self.world.lock().unwrap().active += 1;
+            let tools = Tools {
+                world: Arc::clone(&self.world),
+                specs: self.specs.clone().into(),
+                before_call: Arc::clone(&self.before_call),
+            };
             Ok(Arc::new(tools) as Arc<dyn ActiveEnvironment>)
         })
     }
@@ -271,18 +325,20 @@ pub(crate) async fn try_create(
         .await
 }
 
+/// The time of the machine.
+pub(crate) fn real_time() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the clock of the tests")]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(since.as_millis()).unwrap())
+}
+
 /// An engine over a store, a model and a world, with the real clock.
 pub(crate) fn engine(store: &Store, model: Arc<dyn Model>, world: &Arc<Mutex<World>>, worker: &str) -> Engine {
-    let clock = || {
-        #[expect(clippy::disallowed_methods, reason = "the clock of the tests")]
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    };
     Engine {
         store: store.clone(),
         model,
-        environments: Arc::new(TestEnvironments(Arc::clone(world))),
-        clock: Arc::new(clock),
+        environments: Arc::new(TestEnvironments::new(world)),
+        clock: Arc::new(real_time),
         worker: worker.into(),
         lease: Duration::from_secs(10),
     }
@@ -294,12 +350,41 @@ pub(crate) async fn drive(
     run: RunId,
     dead_worker: Option<&str>,
 ) -> Result<Driven, masque_engine::Error> {
-    let quiet = |_: Progress<'_>| {};
-    let options = DriveOptions {
+    engine.drive(run, DriveOptions { dead_worker, ..options() }).await
+}
+
+/// Waits for nobody and tells nobody.
+pub(crate) fn options<'a>() -> DriveOptions<'a> {
+    let quiet: &(dyn Fn(Progress<'_>) + Send + Sync) = &|_| {};
+    DriveOptions {
         when_waiting: &|_| WhenWaiting::Park,
-        observe: &quiet,
+        observe: quiet,
         stop: CancellationToken::new(),
-        dead_worker,
-    };
-    engine.drive(run, options).await
+        dead_worker: None,
+    }
+}
+
+pub(crate) async fn journal(store: &Store, run: RunId) -> Vec<Event> {
+    store.journal(run, 0).await.unwrap()
+}
+
+/// The open questions of a run.
+pub(crate) async fn open_questions(store: &Store, run: RunId) -> Vec<Approval> {
+    store.approvals(&ApprovalFilter { open_only: true, run: Some(run), limit: 10 }).await.unwrap()
+}
+
+/// Answers the oldest open question.
+pub(crate) async fn answer(store: &Store, run: RunId, answer: Answer) {
+    let approval = open_questions(store, run).await.remove(0);
+    answer_one(store, &approval, answer).await;
+}
+
+pub(crate) async fn answer_one(store: &Store, approval: &Approval, answer: Answer) {
+    let ruling = Ruling { answer, by: Actor::User("ada".into()), channel: Channel::Cli };
+    let command = Command::Answer { approval: approval.id, digest: approval.digest, ruling };
+    send(store, approval.run, command).await;
+}
+
+pub(crate) async fn send(store: &Store, run: RunId, command: Command) {
+    store.send(CommandId::from_uuid(uuid::Uuid::now_v7()), run, &command, Timestamp(1)).await.unwrap();
 }
