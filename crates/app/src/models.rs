@@ -61,10 +61,7 @@ impl App {
             let preferred = persona.model.prefer.iter().cloned();
             candidates = preferred.chain(candidates).collect();
         }
-        // A resumed run must find its script from anywhere.
-        for model in candidates.iter_mut().filter(|model| is_script_file(model)) {
-            model.model = self.host.directory.join(&model.model).display().to_string();
-        }
+        self.make_absolute(&mut candidates);
         let gateway = self.gateway(&candidates).await?;
         let usable = candidates.iter().any(|model| gateway.usable(model).is_ok());
         if !usable {
@@ -74,6 +71,13 @@ impl App {
             }
         }
         Ok(self.route(persona, candidates, gateway))
+    }
+
+    /// Names scripts by their whole paths: a resumed run must find its script from anywhere.
+    pub(crate) fn make_absolute(&self, models: &mut [ModelRef]) {
+        for model in models.iter_mut().filter(|model| is_script_file(model)) {
+            model.model = self.host.directory.join(&model.model).display().to_string();
+        }
     }
 
     fn route(&self, persona: &Persona, models: Vec<ModelRef>, gateway: Gateway) -> Models {

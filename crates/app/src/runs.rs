@@ -398,7 +398,8 @@ impl App {
         Ok(Forked { run, at, effects_after })
     }
 
-    fn forked_route(&self, state: &State, models: Vec<ModelRef>) -> Option<masque_types::model::Route> {
+    fn forked_route(&self, state: &State, mut models: Vec<ModelRef>) -> Option<masque_types::model::Route> {
+        self.make_absolute(&mut models);
         (!models.is_empty()).then(|| masque_types::model::Route { models, ..(*state.route).clone() })
     }
 
