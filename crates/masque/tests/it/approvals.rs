@@ -151,8 +151,18 @@ fn an_answer_is_given_once_and_to_a_question_that_there_is() {
     ! error: apr_1 was answered before: approve by user:tester
     [exit 3]
     $ masque approvals show apr_0
-    ! error: there is no approval `apr_0`
-    ! hint: `masque approvals list` shows all
-    [exit 2]
+    apr_1 (tool_call)
+    run       run_1
+    call      call_2_1
+    digest    [digest]
+    asked     [date]
+    deadline  [date]: then the call is denied
+    answer    approve by user:tester (cli)
+    asked by  rule: ask fs.write
+
+    fs.write {
+      "content": "Write it",
+      "path": "note.txt"
+    }
     "#);
 }

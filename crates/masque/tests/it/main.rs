@@ -13,6 +13,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod interrupts;
+mod key;
 mod output;
 mod persona;
 mod reference;

@@ -60,7 +60,7 @@ impl Masque {
         // What happens to run on this machine is not part of a test.
         masque.set("MASQUE_MODEL_PROBE_LOCAL", "off");
         masque.write("project/README.md", "# Sample\n\nTODO: say what this is.\n");
-        masque.write("project/src/main.rs", "fn main() {\n    println!(\"hello\");\n}\n");
+        masque.write("project/src/main.rs", "fn main() {\n    // TODO: greet somebody.\n    println!(\"hello\");\n}\n");
         masque.write("project/.agents/agents/tester.md", TESTER);
         masque.write("user/.gitconfig", "");
         masque.script(HELLO);
