@@ -1,0 +1,110 @@
+//! The sandbox's cost: from the start of `true` to its end, confined and not, beside bubblewrap and podman.
+
+use std::{
+    path::Path,
+    process::Command as Program,
+    time::{Duration, Instant},
+};
+
+use masque_sandbox::{Command, LandlockUse, Launcher, Profile};
+use tempfile::TempDir;
+
+use crate::{
+    figures::{Row, Section, Unit},
+    job,
+    places::Places,
+    process::{inherited, run, succeeds, timed},
+    statistics::median_ms,
+};
+
+const ROUNDS: usize = 60;
+const CONTAINER_ROUNDS: usize = 5;
+const IMAGE: &str = "masque-bench-true";
+
+/// Measures a confined `true` beside its peers, in turn.
+pub(crate) fn measure(_: &Places) -> anyhow::Result<Section> {
+    let workspace = tempfile::tempdir()?;
+    let runtime = job::runtime()?;
+    let launcher = Launcher::detect(LandlockUse::IfPresent);
+    let profile = Profile::new(workspace.path().to_owned());
+    let has_bubblewrap = succeeds(&mut bubblewrap());
+    let (mut plain, mut confined, mut peer) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        plain.push(timed(&mut inherited("true"))?);
+        confined.push(runtime.block_on(one(&launcher, &profile))?);
+        if has_bubblewrap {
+            peer.push(timed(&mut bubblewrap())?);
+        }
+    }
+    let ours = median_ms(&confined);
+    let no_bubblewrap = || "`bwrap` is missing or may not unshare".to_owned();
+    let bubblewrap = if has_bubblewrap { Ok(median_ms(&peer)) } else { Err(no_bubblewrap()) };
+    let share = bubblewrap.as_ref().map_or(f64::NAN, |theirs| ours / theirs);
+    Ok(Section {
+        title: "Sandbox",
+        command: "make bench ARGS=sandbox",
+        about: format!(
+            "From the start of `true` to its end, each time in a new sandbox with all mechanisms of this machine: \
+             namespaces, own root, seccomp, Landlock, limits. Medians of {ROUNDS}, taken in turn with fork and exec \
+             and with `bwrap --unshare-all --ro-bind / / --dev /dev --proc /proc`; of {CONTAINER_ROUNDS} for podman \
+             with runc, an image of one static program, and no network."
+        ),
+        rows: vec![
+            Row::new("`true` in the sandbox", Unit::Milliseconds, ours)
+                .at_most(4.0)
+                .beside("fork and exec", Ok(median_ms(&plain)))
+                .beside("bubblewrap", bubblewrap)
+                .beside("podman", container_ms()),
+            Row::new("as a share of bubblewrap", Unit::Share, share).at_most(1.0 / 3.0),
+        ],
+    })
+}
+
+async fn one(launcher: &Launcher, profile: &Profile) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let exit = launcher.spawn(profile, &Command::new("true"))?.wait().await?;
+    let elapsed = begun.elapsed();
+    anyhow::ensure!(exit.success(), "`true` failed in the sandbox: {exit:?}");
+    Ok(elapsed)
+}
+
+fn bubblewrap() -> Program {
+    let mut program = inherited("bwrap");
+    program.args(["--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "true"]);
+    program
+}
+
+/// The median of some containers, or why there is none. The image lives in a directory of its own.
+fn container_ms() -> Result<f64, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    if !succeeds(inherited("podman").arg("--version")) || !succeeds(inherited("runc").arg("--version")) {
+        return Err("podman or runc is missing".to_owned());
+    }
+    make_image(&directory).map_err(|error| error.to_string().chars().take(200).collect::<String>())?;
+    let measured = (0..CONTAINER_ROUNDS).map(|_| {
+        let mut command = podman(directory.path());
+        command.args(["run", "--rm", "--network", "none", "--ulimit", "nofile=20000:20000"]);
+        timed(command.args(["--ulimit", "nproc=20000:20000", IMAGE, "/true"]))
+    });
+    let measured = measured.collect::<anyhow::Result<Vec<_>>>();
+    let removed = run(podman(directory.path()).args(["system", "reset", "--force"]));
+    let measured = measured.and_then(|measured| removed.map(|_| measured));
+    measured.map(|measured| median_ms(&measured)).map_err(|error| format!("{error:#}"))
+}
+
+/// An image of one static program that does nothing.
+fn make_image(directory: &TempDir) -> anyhow::Result<()> {
+    let source = directory.path().join("true.c");
+    let archive = directory.path().join("image.tar");
+    fs_err::write(&source, "int main(void) { return 0; }\n")?;
+    run(inherited("cc").args(["-static", "-o", "true", "true.c"]).current_dir(directory.path()))?;
+    run(inherited("tar").args(["-cf", "image.tar", "true"]).current_dir(directory.path()))?;
+    run(podman(directory.path()).args(["import", "--quiet"]).arg(archive).arg(IMAGE)).map(|_| ())
+}
+
+fn podman(directory: &Path) -> Program {
+    let mut program = inherited("podman");
+    program.arg("--root").arg(directory.join("storage")).arg("--runroot").arg(directory.join("run"));
+    program.args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"]);
+    program
+}
