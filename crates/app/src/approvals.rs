@@ -73,6 +73,11 @@ impl App {
         channel: Channel,
     ) -> Result<(), Error> {
         check_answer(approval, &answer)?;
+        let run = self.run(approval.run).await?;
+        if run.status.is_final() {
+            let message = format!("{} is {} already: it does not wait for an answer", run.id, run.status.name());
+            return Err(Error::refused(message));
+        }
         let now = self.clock.now();
         if approval.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Error::refused(format!("the time to answer {} is over: the call is denied", approval.id))

@@ -112,7 +112,7 @@ impl Live {
                 self.inner().spent.0 += receipt.micro_usd.unwrap_or_default().0;
                 self.remember(event);
             }
-            EventBody::ToolCallStarted { call_id, .. } => self.spin(&self.call(call_id)),
+            EventBody::ToolCallStarted { call_id, .. } => self.spin(&self.plain_call(call_id)),
             EventBody::ToolCallFinished { call_id, content, is_error, duration_ms, .. } => {
                 self.tool_line(call_id, content, *is_error, Duration::from_millis(*duration_ms));
             }
@@ -169,6 +169,13 @@ impl Live {
             .calls
             .get(call_id)
             .map_or_else(|| call_id.to_owned(), |(tool, arguments)| format!("{BOLD}{tool}{BOLD:#} {arguments}"))
+    }
+
+    /// Without the marks of a style, which a shortened text would break.
+    fn plain_call(&self, call_id: &str) -> String {
+        let inner = self.inner();
+        let known = inner.calls.get(call_id);
+        known.map_or_else(|| call_id.to_owned(), |(tool, arguments)| format!("{tool} {arguments}"))
     }
 
     fn delta(&self, delta: &ModelDelta) {

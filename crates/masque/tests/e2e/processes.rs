@@ -112,3 +112,18 @@ fn a_run_in_the_background_goes_on_with_the_same_settings() {
     assert_eq!(result_texts(&events).len(), 1);
     assert_eq!(of_kind(&events, "run_completed").len(), 1);
 }
+
+#[test]
+fn a_question_of_an_ended_run_takes_no_answer() {
+    if !can_confine() {
+        return;
+    }
+    let stage = Stage::new();
+    let model = stage.script(ASKS);
+    let waiting = stage.masque(&["run", "engineer", "-p", "go", "-m", &model, "--output", "json"]).expect(4).json();
+    let approval = waiting["approvals"][0]["id"].as_str().unwrap();
+    stage.masque(&["runs", "cancel", "last"]).expect(0);
+    let refused = stage.masque(&["approvals", "approve", approval]).expect(3);
+    assert!(refused.stderr.contains("cancelled already"), "{refused:#?}");
+    assert_eq!(stage.masque(&["approvals", "list", "--json"]).expect(0).json(), serde_json::json!([]));
+}

@@ -182,3 +182,20 @@ async fn a_provider_that_repeats_the_key_in_its_error_does_not_get_it_shown() {
     assert!(done.stdout.contains("Incorrect API key provided"), "{done:#?}");
     assert_no_key(&stage, &done);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_background_run_holds_no_key() {
+    if !can_confine() {
+        return;
+    }
+    let turns = vec![Turn::fault(Fault::Status(500)), read_notes(Turn::default()), Turn::text("done")];
+    let (stage, fake) = (stage(), FakeOpenAi::start(turns).await);
+    stage.configure(&format!("[providers.openai]\nbase_url = \"{}\"\n", fake.url()));
+    let detached = stage.masque(&["run", "-p", "go", "-m", "openai/fake", "--detach"]).expect(0);
+    let run = detached.stdout.trim().to_owned();
+    let watched = stage.masque(&["runs", "watch", &run]).expect(0);
+    assert!(stage.home().join(format!("logs/{run}.log")).exists());
+    assert_eq!(of_kind(&stage.events(&run), "run_completed").len(), 1);
+    assert_no_key(&stage, &detached);
+    assert_no_key(&stage, &watched);
+}
