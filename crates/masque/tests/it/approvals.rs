@@ -138,7 +138,7 @@ fn an_answer_is_given_once_and_to_a_question_that_there_is() {
     assert_snapshot!(masque.session(&format!(
         "masque approvals approve {id} --resume
          masque approvals deny {id}
-         masque approvals show apr_0"
+         masque approvals show apr_z"
     )), @r#"
     $ masque approvals approve apr_1 --resume
     created note.txt: 1 lines, 8 bytes
@@ -150,19 +150,29 @@ fn an_answer_is_given_once_and_to_a_question_that_there_is() {
     $ masque approvals deny apr_1
     ! error: apr_1 was answered before: approve by user:tester
     [exit 3]
-    $ masque approvals show apr_0
-    apr_1 (tool_call)
-    run       run_1
-    call      call_2_1
-    digest    [digest]
-    asked     [date]
-    deadline  [date]: then the call is denied
-    answer    approve by user:tester (cli)
-    asked by  rule: ask fs.write
-
-    fs.write {
-      "content": "Write it",
-      "path": "note.txt"
-    }
+    $ masque approvals show apr_z
+    ! error: there is no approval `apr_z`
+    ! hint: `masque approvals list` shows all
+    [exit 2]
     "#);
+}
+
+/// What is typed goes to a terminal of its own, made by `script`.
+fn typed(masque: &Masque, text: &str) -> String {
+    let line = format!(r#"printf '{text}\n' | script -qec 'masque run tester -p "Write it"' /dev/null"#);
+    let screen = masque.shell(&line);
+    assert!(screen.status.success(), "{screen:?}");
+    String::from_utf8(screen.stdout).unwrap()
+}
+
+#[test]
+fn at_a_terminal_the_question_is_asked_at_once() {
+    let masque = Masque::with_script(WRITES);
+    let screen = typed(&masque, "not now");
+    assert!(screen.contains("approve? [y]es, [n]o, or the reason why not:"), "{screen}");
+    assert!(screen.contains("Reason: not now."), "{screen}");
+    assert!(!masque.path("project/note.txt").exists());
+    let screen = typed(&masque, "y");
+    assert!(screen.contains("created note.txt"), "{screen}");
+    assert_eq!(masque.read("note.txt"), "Write it");
 }

@@ -15,8 +15,10 @@ fn the_demonstration_reviews_the_directory() {
          masque runs show last | sed -n '/model call 3/,$p'"
     ), @r##"
     $ masque demo --approve 2> ../progress | sed '/^Timeline/,/^$/d'
-    I wrote the report to masque-review.md: 2 documents, 0 marks of unfinished
+    I wrote the report to masque-review.md: 2 documents, 1 marks of unfinished
     work, 0 places where an error may be swallowed or end the program.
+
+    First mark: src/main.rs:2:     // TODO: greet somebody.
 
     Next
     the report:          [project]/masque-review.md
@@ -33,8 +35,8 @@ fn the_demonstration_reviews_the_directory() {
     ✓ fs.list path=. depth=2 · 5 lines · [time]
     ✓ fs.read lines=20 path=README.md · 3 lines · [time]
     ✓ fs.search pattern="\.unwrap\(\)|except:|catch *\(|\beval\(" · [no match; try ignore_case, a shorter pattern, or include_ignored] · [time]
-    ✓ fs.search pattern=(//|#|--|/\*)\s*(TODO|FIXME|HACK)\b · [no match; try ignore_case, a shorter pattern, or include_ignored] · [time]
-    ✓ fs.write path=masque-review.md content="# Review The task was: Review this repos…" · created masque-review.md: 30 lines, 408 bytes · [time]
+    ✓ fs.search pattern=(//|#|--|/\*)\s*(TODO|FIXME|HACK)\b · src/main.rs:2: // TODO: greet somebody. · [time]
+    ✓ fs.write path=masque-review.md content="# Review The task was: Review this repos…" · created masque-review.md: 30 lines, 450 bytes · [time]
     $ masque runs show last | sed -n '/model call 3/,$p'
       18  [at]  model call 3: 8 messages, [n] tokens reserved
       19  [at]  scripted/demo answered: [n] tokens, $0.0000, [time]
@@ -44,15 +46,17 @@ fn the_demonstration_reviews_the_directory() {
       21  [at]  approve by user:tester (flag)
       22  [at]  fs.write begins (keyed)
       23  [at]  fs.write done, [time]
-                     created masque-review.md: 30 lines, 408 bytes
+                     created masque-review.md: 30 lines, 450 bytes
       24  [at]  model call 4: 10 messages, [n] tokens reserved
       25  [at]  scripted/demo answered: [n] tokens, $0.0000, [time]
-                     I wrote the report to masque-review.md: 2 documents, 0 marks of unfinished work, 0 places where an e…
+                     I wrote the report to masque-review.md: 2 documents, 1 marks of unfinished work, 0 places where an e…
       26  [at]  completed: 4 model calls, [n] tokens, $0.0000
 
     architect
-    I wrote the report to masque-review.md: 2 documents, 0 marks of unfinished
+    I wrote the report to masque-review.md: 2 documents, 1 marks of unfinished
     work, 0 places where an error may be swallowed or end the program.
+
+    First mark: src/main.rs:2:     // TODO: greet somebody.
     "##);
     assert_snapshot!(masque.read("masque-review.md"), @r#"
     # Review
@@ -68,7 +72,7 @@ fn the_demonstration_reviews_the_directory() {
       agents/
     README.md (34)
     src/
-      main.rs (37)
+      main.rs (66)
     ```
 
     The first document begins:
@@ -80,7 +84,7 @@ fn the_demonstration_reviews_the_directory() {
 
     ## Marks of unfinished work
 
-    None.
+    - `src/main.rs:2:     // TODO: greet somebody.`
 
     ## Places where an error may be swallowed or end the program
 
@@ -99,7 +103,7 @@ fn without_a_terminal_and_without_the_flag_it_waits_for_its_answer() {
     $ masque demo > /dev/null 2> ../progress
     [exit 4]
     $ tail -7 ../progress
-        │   main.rs (37)
+        │   main.rs (66)
         │ ```
         │ 
         │ … 14 more lines; masque approvals show has all
@@ -107,12 +111,23 @@ fn without_a_terminal_and_without_the_flag_it_waits_for_its_answer() {
       masque approvals deny apr_1
     then go on: masque runs resume run_1
     $ masque approvals approve apr_… --resume
-    I wrote the report to masque-review.md: 2 documents, 0 marks of unfinished
+    I wrote the report to masque-review.md: 2 documents, 1 marks of unfinished
     work, 0 places where an error may be swallowed or end the program.
+
+    First mark: src/main.rs:2:     // TODO: greet somebody.
     ! approve: apr_1
     ! architect run_1
     !   approve by user:tester (cli)
-    ! ✓ fs.write path=masque-review.md content="# Review The task was: Review this repos…" · created masque-review.md: 30 lines, 408 bytes · [time]
+    ! ✓ fs.write path=masque-review.md content="# Review The task was: Review this repos…" · created masque-review.md: 30 lines, 450 bytes · [time]
     ! completed 4 model calls, [n] tokens, $0.0000, [time]
     "##);
+}
+
+#[test]
+fn a_directory_without_documents_is_reviewed_too() {
+    let masque = Masque::new();
+    let output = masque.shell("mkdir bare && masque demo -C bare --approve");
+    assert!(output.status.success(), "{output:?}");
+    let report = masque.read("bare/masque-review.md");
+    assert!(report.contains("\n0 documents.") && !report.contains("[no "), "{report}");
 }

@@ -296,7 +296,7 @@ fn names_of_files_that_are_no_text_do_no_harm() {
                      bad\xffname (0)
                      line\nbreak (0)
                      src/
-                       main.rs (37)
+                       main.rs (66)
        8  [at]  model call 2: 3 messages, [n] tokens reserved
     "#);
 }

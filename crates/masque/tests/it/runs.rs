@@ -41,7 +41,7 @@ fn a_run_is_listed_shown_replayed_and_watched_to_its_end() {
                      calls fs.list path=.
        6  [at]  fs.list begins (pure)
        7  [at]  fs.list done, [time]
-                     .agents/ agents/ README.md (34) src/ main.rs (37)
+                     .agents/ agents/ README.md (34) src/ main.rs (66)
        8  [at]  model call 2: 3 messages, [n] tokens reserved
        9  [at]  scripted/[root]/script.yaml answered: [n] tokens, $0.0000, [time]
                      Now I write what I found.
