@@ -106,7 +106,7 @@ fn what_stands_for_absent_directories_is_neither_listed_nor_left() {
     assert!(texts[3].contains("protected"), "{texts:#?}");
     assert_eq!(stage.project_names(), own);
 
-    let slow = "replies:\n  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 60' } }]\n";
+    let slow = "replies:\n  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 100' } }]\n";
     let slow = format!("scripted/{}", stage.file("slow.yaml", slow).display());
     let child = stage.start(&["run", "engineer", "-p", "go", "-m", &slow, "--approve", "*"]);
     stage.await_file("project/up");

@@ -76,7 +76,7 @@ fn a_tool_that_changed_between_crash_and_resume_is_refused() {
         "
 replies:
   - calls: [{ tool: 'mcp:good/echo' }]
-  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 60' } }]
+  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 100' } }]
   - calls: [{ tool: 'mcp:good/echo' }, { tool: 'mcp:good/slow' }]
   - text: done
 ",

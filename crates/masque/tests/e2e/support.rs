@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// A key that must be seen by nobody but the provider.
 pub(crate) const KEY: &str = "sk-canary-5f2c9e8b71d64a03";
 /// Ends a command that hangs.
-const LIMIT: &str = "120";
+const LIMIT: &str = "300";
 
 /// A fresh home, configuration and project.
 pub(crate) struct Stage {
@@ -171,7 +171,7 @@ impl Stage {
         let path = self.root().join(path);
         let start = Instant::now();
         while !path.exists() {
-            assert!(start.elapsed() < Duration::from_secs(60), "{} did not appear", path.display());
+            assert!(start.elapsed() < Duration::from_secs(240), "{} did not appear", path.display());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -84,7 +84,7 @@ fn placeholders_do_not_change_what_belongs_to_the_project() {
     stage.persona("spy", keys, &[("spy", &program, "{}")]);
     stage.file("project/part/file", "");
     let slow =
-        stage.script("replies:\n  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 60' } }]\n");
+        stage.script("replies:\n  - calls: [{ tool: shell.exec, arguments: { command: 'touch up; sleep 100' } }]\n");
     let busy = stage.start(&["-C", "part", "run", "engineer", "-p", "go", "-m", &slow, "--approve", "*"]);
     stage.await_file("project/part/up");
     assert!(exists(&stage.project().join("part/.agents")), "the placeholder is there");
