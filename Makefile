@@ -27,7 +27,8 @@ test: setup ## Run all tests, with a PostgreSQL server of their own
 	cargo run --locked --quiet -p xtask -- test --locked $(ARGS)
 
 bench: setup ## Measure, and write the results into the docs
-	cargo run --locked --release -p masque-bench -- $(ARGS)
+	cargo build --locked --release -p masque -p masque-bench
+	$(CARGO_TARGET_DIR)/release/masque-bench $(or $(ARGS),--write docs/src/benchmarks.md)
 
 lint: setup ## Check formatting, lints, and the rules of the repository
 	cargo fmt --all --check

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use masque_store::{Faults, Store};
+use masque_store::{Faults, RunFilter, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -40,6 +40,8 @@ pub(crate) struct Took {
     stored_bytes: u64,
     /// What the store takes before the first run.
     empty_bytes: u64,
+    /// The JSON of all events.
+    journal_bytes: u64,
 }
 
 impl StepsJob {
@@ -55,12 +57,14 @@ impl StepsJob {
         world::drive_all(&engine, script, self.runs, self.at_once).await?;
         let seconds = begun.elapsed().as_secs_f64();
         drop(engine);
+        let journal_bytes = journal_bytes(&store).await?;
         store.close().await?;
         Ok(Took {
             seconds,
             commits: counter.commits(),
             stored_bytes: process::directory_bytes(&self.directory)?,
             empty_bytes,
+            journal_bytes,
         })
     }
 
@@ -73,12 +77,22 @@ impl StepsJob {
     }
 }
 
+async fn journal_bytes(store: &Store) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for run in store.runs(&RunFilter { limit: 1_000, ..RunFilter::default() }).await? {
+        for event in store.journal(run.id, 0).await? {
+            bytes += serde_json::to_string(&event.body)?.len() as u64;
+        }
+    }
+    Ok(bytes)
+}
+
 /// Measures steps a second, flushes and storage.
 pub(crate) fn measure(places: &Places) -> anyhow::Result<Section> {
     let mut rows = speed(places)?;
     rows.extend(flushes(places)?);
     for steps in [200, 800] {
-        rows.push(storage(places, steps)?);
+        rows.extend(storage(places, steps)?);
     }
     Ok(Section {
         title: "Durable steps",
@@ -90,7 +104,8 @@ pub(crate) fn measure(places: &Places) -> anyhow::Result<Section> {
              state, with one checkpoint (`durability=\"sync\"`, `synchronous=FULL`); it announces nothing. Speeds are \
              medians of {ROUNDS} processes with runs of {STEPS} steps, Masque and LangGraph in turn. Commits are \
              counted by the store in the same processes, flushes by `strace` in others. Stored bytes are those that a \
-             run adds to a closed store."
+             run adds to a closed store; beside the result a step has its model call with receipt, the call, and its \
+             announcement, which are about half as many bytes again."
         ),
         rows,
     })
@@ -146,17 +161,24 @@ fn flushes(places: &Places) -> anyhow::Result<Vec<Row>> {
     Ok(vec![row(1, true)?, row(MANY, false)?])
 }
 
-fn storage(places: &Places, steps: u32) -> anyhow::Result<Row> {
+fn storage(places: &Places, steps: u32) -> anyhow::Result<[Row; 2]> {
     let (job, took) = masque(places, 1, 1, steps)?;
     let per_payload = |bytes: u64| real(bytes) / job.payload_bytes();
+    let with_empty = per_payload(took.stored_bytes);
     let what = format!(
-        "stored bytes per byte of result, {steps} steps ({:.2} with the {} kB of an empty store)",
-        per_payload(took.stored_bytes),
+        "stored bytes per byte of result, {steps} steps ({with_empty:.2} with the {} kB of an empty store)",
         took.empty_bytes / 1_000
     );
     let peer = langgraph(places, 1, steps).map(|took| per_payload(took.stored_bytes));
     let added = took.stored_bytes.saturating_sub(took.empty_bytes);
-    Ok(Row::new(what, Unit::Share, per_payload(added)).at_most(1.3).beside("LangGraph", peer))
+    Ok([
+        Row::new(what, Unit::Share, per_payload(added)).at_most(1.3).beside("LangGraph", peer),
+        Row::new(
+            format!("stored bytes per byte of the journal's JSON, {steps} steps"),
+            Unit::Share,
+            real(added) / real(took.journal_bytes),
+        ),
+    ])
 }
 
 fn masque(places: &Places, runs: u32, at_once: u32, steps: u32) -> anyhow::Result<(StepsJob, Took)> {

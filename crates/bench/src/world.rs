@@ -107,22 +107,28 @@ pub(crate) fn options() -> DriveOptions<'static> {
     }
 }
 
-/// Creates runs and drives them, so many at once.
+/// Creates runs and drives them, so many at once. Runs that go one after the other are driven as `masque run` does it,
+/// without a task of their own.
 pub(crate) async fn drive_all(engine: &Engine, script: Script, runs: u32, at_once: u32) -> anyhow::Result<()> {
+    if at_once == 1 {
+        return drive_share(engine, script, runs).await;
+    }
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..at_once {
         let engine = Engine { worker: format!("bench-{worker}"), ..engine.clone() };
         let share = runs / at_once + u32::from(worker < runs % at_once);
-        workers.spawn(async move {
-            for _ in 0..share {
-                let run = create(&engine.store, script).await?;
-                drive(&engine, run).await?;
-            }
-            anyhow::Ok(())
-        });
+        workers.spawn(async move { drive_share(&engine, script, share).await });
     }
     while let Some(ended) = workers.join_next().await {
         ended.context("a worker of the benchmark")??;
+    }
+    Ok(())
+}
+
+async fn drive_share(engine: &Engine, script: Script, runs: u32) -> anyhow::Result<()> {
+    for _ in 0..runs {
+        let run = create(&engine.store, script).await?;
+        drive(engine, run).await?;
     }
     Ok(())
 }
