@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -60,12 +61,22 @@ impl Host {
     }
 
     /// The project that a directory belongs to: the nearest ancestor with `.git`, `.masque` or `.agents`, or itself.
+    ///
+    /// Marks further up count only when they belong to this user, to root or to the directory's own owner: in `/tmp`
+    /// anyone can make one, and with it personas and settings for all that is below.
     #[must_use]
     pub fn project(directory: &Path) -> PathBuf {
+        let owner = |path: &Path| fs_err::symlink_metadata(path).ok().map(|metadata| metadata.uid());
+        let owners = [Some(rustix::process::geteuid().as_raw()), Some(0), owner(directory)];
         // While a sandbox runs in a directory, empty placeholders stand for what is absent there.
-        let is_mark = |path: PathBuf| path.exists() && !masque_sandbox::is_placeholder_at(&path);
-        let marked =
-            |candidate: &&Path| [".git", ".masque", ".agents"].iter().any(|mark| is_mark(candidate.join(mark)));
+        let is_mark = |candidate: &Path, path: &Path| {
+            path.exists()
+                && !masque_sandbox::is_placeholder_at(path)
+                && (candidate == directory || owners.contains(&owner(path)))
+        };
+        let marked = |candidate: &&Path| {
+            [".git", ".masque", ".agents"].iter().any(|mark| is_mark(candidate, &candidate.join(mark)))
+        };
         directory.ancestors().find(marked).unwrap_or(directory).to_owned()
     }
 }
@@ -76,4 +87,24 @@ fn base(environment: &BTreeMap<String, String>, variable: &str, below_home: &str
         Error::environment("neither HOME nor MASQUE_HOME is set")
             .hint("set MASQUE_HOME to a directory for Masque's data")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_cannot_make_a_project_of_what_is_below() {
+        let root = tempfile::tempdir().unwrap();
+        let root = fs_err::canonicalize(root.path()).unwrap();
+        let below = root.join("a/b");
+        fs_err::create_dir_all(&below).unwrap();
+        fs_err::create_dir(root.join(".agents")).unwrap();
+        assert_eq!(Host::project(&below), root, "one's own mark counts");
+        if std::os::unix::fs::lchown(root.join(".agents"), Some(12345), None).is_ok() {
+            assert_eq!(Host::project(&below), below, "a stranger's does not");
+            std::os::unix::fs::lchown(&below, Some(12345), None).unwrap();
+            assert_eq!(Host::project(&below), root, "unless the directory is the stranger's as well");
+        }
+    }
 }
