@@ -3,7 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by a panic")]
 
 mod agent_loop;
+mod clocks;
 mod crash;
+mod failures;
+mod frozen;
+mod golden;
+mod machine;
+mod many;
 mod schedules;
 mod support;
 mod workers;

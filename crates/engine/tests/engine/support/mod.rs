@@ -1,6 +1,8 @@
 //! A small world for the engine's tests: a model that follows a script and checks what it is sent, and tools of each
 //! effect class whose effects can be counted.
 
+pub(crate) mod durable;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},

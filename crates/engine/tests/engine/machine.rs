@@ -1,0 +1,450 @@
+//! The pure machine under random interleavings: models that answer anything, tools and probes that end in any order,
+//! people who answer or do not, time that passes, and workers that die at any point.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::support::{ask_rule, persona, run_spec, specs};
+use masque_engine::{
+    machine::{Action, Input, Machine, Probed, Step},
+    output,
+    replay::replay,
+    state::{Phase, State},
+};
+use masque_types::{
+    actor::{Actor, Channel},
+    approval::{Answer, Ruling},
+    cost::{Limits, MicroUsd, Usage},
+    digest::Digest,
+    event::{Event, EventBody},
+    id::RunId,
+    message::{AssistantMessage, ToolCall},
+    model::{Failure, FailureKind, FinishReason, ModelError, ModelReply, Receipt},
+    policy::{Rule, Verdict},
+    run::{Command, RunSpec},
+    time::Timestamp,
+    tool::{EffectClass, Invocation, ProbeAnswer, ToolOutput},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// One thing that may happen; it happens when it can.
+#[derive(Debug, Clone)]
+enum Happening {
+    ToolsReady,
+    EnvironmentFails,
+    ModelAnswers {
+        calls: Vec<(usize, u8)>,
+        share: u8,
+        finish: u8,
+    },
+    ModelFails {
+        kind: usize,
+        share: u8,
+    },
+    ToolEnds {
+        which: usize,
+        output: u8,
+    },
+    ProbeEnds {
+        which: usize,
+        answer: u8,
+    },
+    PersonAnswers {
+        which: usize,
+        answer: usize,
+        fits: bool,
+    },
+    Cancelled,
+    TimePasses {
+        by_ms: i64,
+    },
+    /// The worker dies; with `uncommitted`, before the last step was durable.
+    WorkerDies {
+        uncommitted: bool,
+    },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let call = (0usize..7, 0u8..6);
+    prop_oneof![
+        4 => Just(Happening::ToolsReady),
+        1 => (0u8..40).prop_map(|n| if n == 0 { Happening::EnvironmentFails } else { Happening::ToolsReady }),
+        20 => (prop::collection::vec(call, 0..6), 0u8..=100, 0u8..12)
+            .prop_map(|(calls, share, finish)| Happening::ModelAnswers { calls, share, finish }),
+        2 => (0usize..4, 0u8..=100).prop_map(|(kind, share)| Happening::ModelFails { kind, share }),
+        30 => (any::<usize>(), 0u8..5).prop_map(|(which, output)| Happening::ToolEnds { which, output }),
+        8 => (any::<usize>(), 0u8..3).prop_map(|(which, answer)| Happening::ProbeEnds { which, answer }),
+        20 => (any::<usize>(), 0usize..6, prop::bool::weighted(0.9))
+            .prop_map(|(which, answer, fits)| Happening::PersonAnswers { which, answer, fits }),
+        1 => (0u8..4).prop_map(|n| if n == 0 { Happening::Cancelled } else { Happening::TimePasses { by_ms: 0 } }),
+        6 => (-400i64..400).prop_map(|by_ms| Happening::TimePasses { by_ms }),
+        5 => any::<bool>().prop_map(|uncommitted| Happening::WorkerDies { uncommitted }),
+    ]
+}
+
+fn a_spec() -> impl Strategy<Value = RunSpec> {
+    let limit = |range: std::ops::Range<u64>| prop::option::weighted(0.3, range);
+    let rules = prop::collection::vec(
+        (prop::sample::select(vec!["read", "note", "mail", "patch"]), any::<bool>())
+            .prop_map(|(tool, deny)| if deny { Rule::new(tool, Verdict::Deny) } else { ask_rule(tool) }),
+        0..3,
+    );
+    (limit(3..30), limit(500..20_000), limit(500..20_000), limit(50..2_000), limit(50..1_000), rules, 400u64..4_000)
+        .prop_map(|(steps, tokens, money, wall, ttl_ms, rules, context_tokens)| {
+            let mut spec = run_spec();
+            spec.limits = Limits {
+                steps: steps.map(|steps| u32::try_from(steps).unwrap()),
+                tokens,
+                micro_usd: money.map(MicroUsd),
+                wall: wall.map(Duration::from_millis),
+            };
+            spec.approvals.ttl_ms = ttl_ms;
+            spec.policy.rules = rules;
+            spec.context_tokens = context_tokens;
+            spec
+        })
+}
+
+/// A run whose worker, model, tools and people are the test.
+struct Play {
+    run: RunId,
+    events: Vec<Event>,
+    /// How many events were durable before the last step.
+    durable: usize,
+    machine: Machine,
+    epoch: u64,
+    now: Timestamp,
+    activating: bool,
+    asked: bool,
+    calls: Vec<(Invocation, EffectClass)>,
+    probes: Vec<Invocation>,
+    answered: u32,
+    /// Starts of each call, and the retries that people asked for.
+    starts: BTreeMap<String, u32>,
+    retries: BTreeMap<String, u32>,
+}
+
+impl Play {
+    fn new(spec: RunSpec) -> Self {
+        let run = RunId::derive(&Digest::of("the run"));
+        let event = |seq, body| Event { seq, epoch: 0, at: Timestamp(1_000), body };
+        let events = vec![
+            event(1, EventBody::RunCreated { spec: Box::new(spec) }),
+            event(2, EventBody::PersonaPinned { persona: Box::new(persona()) }),
+        ];
+        let machine = Machine::new(State::fold(run, &events).unwrap(), 0);
+        let mut play = Self {
+            run,
+            durable: events.len(),
+            events,
+            machine,
+            epoch: 0,
+            now: Timestamp(1_000),
+            activating: false,
+            asked: false,
+            calls: Vec::new(),
+            probes: Vec::new(),
+            answered: 0,
+            starts: BTreeMap::new(),
+            retries: BTreeMap::new(),
+        };
+        play.take_over();
+        play
+    }
+
+    /// A worker claims the run and folds its journal.
+    fn take_over(&mut self) {
+        self.epoch += 1;
+        let state = State::fold(self.run, &self.events).unwrap();
+        self.machine = Machine::new(state, self.epoch);
+        (self.activating, self.asked) = (false, false);
+        self.calls.clear();
+        self.probes.clear();
+        let worker = format!("w{}", self.epoch);
+        let open = self.machine.state().has_open_work();
+        self.input(if open { Input::Recovered { worker } } else { Input::Claimed });
+    }
+
+    fn input(&mut self, input: Input) {
+        let ended = self.machine.state().outcome.is_some();
+        let Step { events, actions, .. } = self.machine.handle(input, self.now);
+        assert!(!ended || (events.is_empty() && actions.is_empty()), "nothing happens after the outcome");
+        self.durable = self.events.len();
+        for event in &events {
+            self.check_event(event);
+            self.events.push(event.clone());
+        }
+        for action in actions {
+            match action {
+                Action::Activate => self.activating = true,
+                Action::CallModel(_) => self.asked = true,
+                Action::CallTool { invocation, effect } => self.calls.push((invocation, effect)),
+                Action::Probe(invocation) => self.probes.push(invocation),
+            }
+        }
+        self.check_state();
+    }
+
+    fn check_event(&mut self, event: &Event) {
+        let last = self.events.last().unwrap();
+        assert_eq!(event.seq, last.seq + 1, "no gap");
+        assert!(event.at >= last.at, "times do not decrease");
+        assert_eq!(event.epoch, self.epoch);
+        match &event.body {
+            EventBody::ToolCallStarted { call_id, effect: EffectClass::Once, .. } => {
+                *self.starts.entry(call_id.clone()).or_default() += 1;
+            }
+            EventBody::ApprovalDecided { approval, ruling: Ruling { answer: Answer::Retry, .. } } => {
+                let asked = self.events.iter().find_map(|event| match &event.body {
+                    EventBody::ApprovalRequested { approval: id, call_id, .. } if id == approval => Some(call_id),
+                    _ => None,
+                });
+                *self.retries.entry(asked.unwrap().clone()).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn check_state(&self) {
+        let state = self.machine.state();
+        assert_eq!(State::fold(self.run, &self.events).unwrap(), *state, "the fold is the state");
+        if state.outcome.is_none() {
+            self.check_actions(state);
+        }
+        let effects: Vec<_> = running(state).map(|(_, effect)| effect).collect();
+        let alone = effects.len() <= 1 || effects.iter().all(|effect| *effect == EffectClass::Pure);
+        assert!(alone, "only pure calls run beside each other: {effects:?}");
+        let limits = &state.spec.limits;
+        let (tokens, money) =
+            state.model_call.as_ref().map_or((0, 0), |call| (call.reserved_tokens, call.reserved_micro_usd.0));
+        let spend = state.spend;
+        let steps = spend.steps + u32::from(state.model_call.is_some());
+        assert!(limits.steps.is_none_or(|limit| steps <= limit));
+        assert!(limits.tokens.is_none_or(|limit| spend.usage.total() + tokens <= limit), "{spend:?} + {tokens}");
+        assert!(limits.micro_usd.is_none_or(|limit| spend.micro_usd.0 + money <= limit.0), "{spend:?} + {money}");
+        for (call, starts) in &self.starts {
+            let allowed = 1 + self.retries.get(call).copied().unwrap_or(0);
+            assert!(*starts <= allowed, "{call} was begun {starts} times");
+        }
+    }
+
+    /// What the state says is under way is what this worker was told to do.
+    fn check_actions(&self, state: &State) {
+        assert_eq!(state.model_call.is_some(), self.asked);
+        let mut told: Vec<&str> = self.calls.iter().map(|(invocation, _)| invocation.call.id.as_str()).collect();
+        let mut said: Vec<&str> = running(state).map(|(id, _)| id).collect();
+        told.sort_unstable();
+        said.sort_unstable();
+        assert_eq!(told, said);
+        let interrupted = state.calls.iter().filter(|call| matches!(call.phase, Phase::Interrupted { .. })).count();
+        assert_eq!(interrupted, self.probes.len());
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::ToolsReady if self.activating => {
+                self.activating = false;
+                self.input(Input::ToolsReady(specs()));
+            }
+            Happening::EnvironmentFails if self.activating => {
+                self.activating = false;
+                self.input(Input::EnvironmentFailed("no sandbox".into()));
+            }
+            Happening::ModelAnswers { calls, share, finish } if self.asked => self.answer(&calls, share, finish),
+            Happening::ModelFails { kind, share } if self.asked => self.fail(kind, share),
+            Happening::ToolEnds { which, output } if !self.calls.is_empty() => {
+                let (invocation, _) = self.calls.swap_remove(which % self.calls.len());
+                let output = output::bounded(tool_output(output));
+                self.input(Input::Tool { call_id: invocation.call.id, output, duration_ms: 1 });
+            }
+            Happening::ProbeEnds { which, answer } if !self.probes.is_empty() => {
+                let invocation = self.probes.swap_remove(which % self.probes.len());
+                let answer = match answer {
+                    0 => ProbeAnswer::Happened(ToolOutput::text("it did")),
+                    1 => ProbeAnswer::DidNotHappen,
+                    _ => ProbeAnswer::Unknown,
+                };
+                self.input(Input::Probed { call_id: invocation.call.id, answer: Probed::from_answer(answer) });
+            }
+            Happening::PersonAnswers { which, answer, fits } => self.person_answers(which, answer, fits),
+            Happening::Cancelled => self.input(Input::Command(Command::Cancel { by: Actor::System })),
+            Happening::TimePasses { by_ms } => {
+                self.now = Timestamp(self.now.0 + by_ms);
+                self.input(Input::Tick);
+            }
+            Happening::WorkerDies { uncommitted } => {
+                // What is not pure is begun after the commit only, so losing a commit loses no effect.
+                if uncommitted {
+                    self.lose_last_step();
+                }
+                self.take_over();
+            }
+            _ => {}
+        }
+    }
+
+    fn lose_last_step(&mut self) {
+        for event in self.events.drain(self.durable..) {
+            if let EventBody::ToolCallStarted { call_id, effect: EffectClass::Once, .. } = &event.body {
+                *self.starts.get_mut(call_id).unwrap() -= 1;
+            }
+        }
+        // A retry that was asked for in the lost step is counted though it is asked for again: that only allows more.
+    }
+
+    fn receipt(&self, share: u8) -> Receipt {
+        // An answer may also come after the run was stopped.
+        let call = self.machine.state().model_call.clone();
+        let (tokens, money) = call.map_or((0, 0), |call| (call.reserved_tokens, call.reserved_micro_usd.0));
+        let part = |whole: u64| whole * u64::from(share) / 100;
+        let usage = Usage { input_tokens: part(tokens), ..Usage::default() };
+        Receipt { usage, micro_usd: Some(MicroUsd(part(money))), ..Receipt::default() }
+    }
+
+    fn answer(&mut self, wanted: &[(usize, u8)], share: u8, finish: u8) {
+        let receipt = self.receipt(share);
+        self.asked = false;
+        self.answered += 1;
+        let tools = ["read", "note", "patch", "mail", "ask", "read", "fly"];
+        let calls = wanted.iter().enumerate().map(|(nth, (tool, arguments))| ToolCall {
+            id: format!("call_{}_{nth}", self.answered),
+            tool: tools[*tool].into(),
+            arguments: match arguments {
+                0 => json!("{ not JSON"),
+                1 => json!({ "n": "not a number" }),
+                n => json!({ "n": n, "pad": "x".repeat(usize::from(*n) * 40) }),
+            },
+            signature: None,
+        });
+        let message =
+            AssistantMessage { text: "x".repeat(finish.into()), calls: calls.collect(), ..Default::default() };
+        let finish = match finish {
+            0 => FinishReason::Length,
+            1 => FinishReason::ContentFilter,
+            _ if message.calls.is_empty() => FinishReason::Stop,
+            _ => FinishReason::ToolCalls,
+        };
+        self.input(Input::Model(Ok(ModelReply { message, finish, receipt })));
+    }
+
+    fn fail(&mut self, kind: usize, share: u8) {
+        let receipt = self.receipt(share);
+        self.asked = false;
+        let long = FailureKind::ContextTooLong;
+        let failure = Failure {
+            kind: [long, long, long, FailureKind::Unavailable][kind],
+            message: "no".into(),
+            retry_after_ms: None,
+        };
+        self.input(Input::Model(Err(Box::new(ModelError { failure, receipt }))));
+    }
+
+    fn person_answers(&mut self, which: usize, answer: usize, fits: bool) {
+        let questions: Vec<_> = self.machine.state().questions().cloned().collect();
+        if questions.is_empty() {
+            return;
+        }
+        let question = &questions[which % questions.len()];
+        let all = [
+            Answer::Approve,
+            Answer::Deny { reason: None },
+            Answer::Happened { result: None },
+            Answer::Retry,
+            Answer::Reply { text: "so".into() },
+            Answer::Abort,
+        ];
+        let accepted = |answer: &&Answer| question.question.accepts(answer);
+        let fitting = all.iter().cycle().skip(answer).find(accepted).unwrap().clone();
+        let answer = if fits { fitting } else { all[answer].clone() };
+        let digest = if fits { question.digest } else { Digest::of("something else") };
+        let ruling = Ruling { answer, by: Actor::User("ada".into()), channel: Channel::Cli };
+        self.input(Input::Command(Command::Answer { approval: question.id, digest, ruling }));
+    }
+
+    /// From here on all goes well, so that the run ends.
+    fn end(&mut self) {
+        for _ in 0..1_000 {
+            if self.machine.state().outcome.is_some() {
+                return;
+            }
+            if self.activating {
+                self.happen(Happening::ToolsReady);
+            } else if self.asked {
+                self.happen(Happening::ModelAnswers { calls: vec![], share: 50, finish: 5 });
+            } else if !self.calls.is_empty() {
+                self.happen(Happening::ToolEnds { which: 0, output: 0 });
+            } else if !self.probes.is_empty() {
+                self.happen(Happening::ProbeEnds { which: 0, answer: 0 });
+            } else {
+                self.happen(Happening::PersonAnswers { which: 0, answer: 2, fits: true });
+            }
+        }
+        panic!("the run does not end: {:?}", self.machine.state());
+    }
+
+    /// What must hold of the whole journal.
+    fn check_journal(&self) {
+        let ends = ["run_completed", "run_failed", "run_cancelled"];
+        let ended = self.events.iter().position(|event| ends.contains(&event.body.kind()));
+        assert_eq!(ended, Some(self.events.len() - 1), "the outcome is the last event");
+        assert_eq!(replay(self.run, &self.events).unwrap().differs_at, None);
+        for (place, event) in self.events.iter().enumerate() {
+            let settled = match &event.body {
+                EventBody::ModelCallStarted { .. } => self.events[place..].iter().any(|later| {
+                    matches!(later.body.kind(), "model_call_finished" | "model_call_failed" | "model_call_lost")
+                }),
+                EventBody::ToolCallStarted { call_id, effect, .. } => {
+                    self.is_settled(place, call_id) || (*effect == EffectClass::Pure && self.was_stopped())
+                }
+                _ => true,
+            };
+            assert!(settled, "event {} is not settled: {:?}", event.seq, event.body);
+        }
+    }
+
+    fn is_settled(&self, from: usize, call_id: &str) -> bool {
+        self.events[from..].iter().any(|later| {
+            matches!(later.body.kind(), "tool_call_finished" | "tool_call_in_doubt")
+                && later.body.call_id() == Some(call_id)
+        })
+    }
+
+    /// Reading that a stopped run cut off changes nothing and is not told.
+    fn was_stopped(&self) -> bool {
+        matches!(self.events.last().unwrap().body.kind(), "run_failed" | "run_cancelled")
+    }
+}
+
+fn running(state: &State) -> impl Iterator<Item = (&str, EffectClass)> {
+    state.calls.iter().filter_map(|call| match &call.phase {
+        Phase::Running { effect, .. } => Some((call.call.id.as_str(), *effect)),
+        _ => None,
+    })
+}
+
+fn tool_output(which: u8) -> ToolOutput {
+    match which {
+        0 => ToolOutput::text("one"),
+        1 => ToolOutput::text("two"),
+        2 => ToolOutput::error("it failed"),
+        3 => ToolOutput::text("y".repeat(900)),
+        _ => ToolOutput::text("z".repeat(30_000)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_journal_is_the_run(
+        spec in a_spec(),
+        happenings in prop::collection::vec(happening(), 0..160),
+    ) {
+        let mut play = Play::new(spec);
+        for happening in happenings {
+            play.happen(happening);
+        }
+        play.end();
+        play.check_journal();
+    }
+}
