@@ -31,6 +31,17 @@ pub enum Error {
         /// What it names.
         path: String,
     },
+    /// Masque's own directory would be given to programs.
+    #[error(
+        "persona `{persona}` would get `{path}`, where Masque keeps keys, journals and settings; work in another \
+         directory, or name narrower ones in `sandbox.fs.ro`"
+    )]
+    Private {
+        /// The persona.
+        persona: String,
+        /// What it would get.
+        path: PathBuf,
+    },
     /// The argument of the tool server is not its configuration.
     #[error("the tool server's configuration is not valid: {0}; it is written by Masque, not by hand")]
     Configuration(#[source] serde_json::Error),

@@ -121,3 +121,22 @@ fn a_persona_in_the_home_directory_reaches_neither_the_journal_nor_the_configura
     assert_eq!(configuration, "[run]\nsteps = 40\n");
     assert!(!exists(&root.join("home/trusted.json")) && exists(&stage.home()));
 }
+
+/// What lies beside the workspace cannot be hidden again inside a grant: such a grant is refused.
+#[test]
+fn a_persona_is_not_granted_the_directory_of_the_keys() {
+    if !can_confine() {
+        return;
+    }
+    let stage = Stage::new();
+    let keys = format!("tools: [fs.read]\nmasque: {{ sandbox: {{ fs: {{ ro: [{:?}] }} }} }}", stage.home());
+    stage.persona("keeper", &keys, &[]);
+    stage.trust();
+    let model = stage.script("replies: [{ text: done }]\n");
+    let refused = stage.masque(&["run", "keeper", "-p", "go", "-m", &model, "--output", "json"]).expect(1).json();
+    assert!(refused["error"]["message"].as_str().unwrap().contains("keeps keys"), "{refused}");
+    let home = stage.home().display().to_string();
+    let run = ["-C", &home, "run", "architect", "-p", "go", "-m", &model, "--output", "json"];
+    let refused = stage.masque(&run).expect(1).json();
+    assert!(refused["error"]["message"].as_str().unwrap().contains("keeps keys"), "{refused}");
+}

@@ -105,6 +105,7 @@ impl Ground {
         let failed = |source| Error::Workspace { path: spec.workspace.clone(), source };
         // The sandbox shows the workspace at its resolved path.
         let workspace = fs_err::canonicalize(&spec.workspace).map_err(failed)?;
+        refuse_private(spec, &workspace)?;
         make_writable(spec.persona, &workspace)?;
         let home = match spec.mode {
             SandboxMode::Process => None,
@@ -188,6 +189,23 @@ fn make_writable(persona: &Persona, workspace: &Path) -> Result<(), Error> {
             path: workspace.join(&directory),
             source: std::io::Error::other(failure.to_string()),
         })?;
+    }
+    Ok(())
+}
+
+/// What lies in the workspace can be hidden; Masque's directories themselves, and grants beside the workspace that
+/// touch them, are refused.
+fn refuse_private(spec: &EnvironmentSpec<'_>, workspace: &Path) -> Result<(), Error> {
+    let refused = |path: &Path| Error::Private { persona: spec.persona.name.clone(), path: path.to_path_buf() };
+    let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let private: Vec<PathBuf> = spec.private.iter().map(|path| real(path)).collect();
+    if private.iter().any(|private| private == workspace) {
+        return Err(refused(workspace));
+    }
+    for granted in spec.persona.sandbox.ro.iter().map(|path| real(Path::new(path))) {
+        if private.iter().any(|private| private.starts_with(&granted) || granted.starts_with(private)) {
+            return Err(refused(&granted));
+        }
     }
     Ok(())
 }
