@@ -83,7 +83,8 @@ fn check_protocol(messages: &[Arc<Message>]) {
         match &**message {
             Message::Tool(result) => {
                 let place = open.iter().position(|id| *id == result.call_id);
-                open.remove(place.expect("a tool result answers an open call"));
+                assert!(place.is_some(), "a tool result answers an open call");
+                place.map(|place| open.remove(place));
             }
             other => {
                 assert!(open.is_empty(), "calls without result: {open:?}");
