@@ -74,6 +74,10 @@ fn lost_work(state: &State) -> Option<EventBody> {
     let unknown = |call: &&CallState| match call.phase {
         Phase::Running { effect, .. } => effect != EffectClass::Pure,
         Phase::Interrupted { .. } => true,
+        // Announced by a worker that died, and not made again so far.
+        Phase::Cleared => {
+            call.attempts > 0 && state.tool(&call.call.tool).is_some_and(|tool| tool.effect == EffectClass::Keyed)
+        }
         _ => false,
     };
     let in_doubt = |call: &CallState| EventBody::ToolCallInDoubt { call_id: call.call.id.clone() };

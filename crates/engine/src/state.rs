@@ -356,9 +356,12 @@ impl State {
                 self.settle(call_id, content, true);
             }
             EventBody::ToolCallInDoubt { call_id } => self.with_call(call_id, |call| {
-                if let Phase::Running { since, .. } | Phase::Interrupted { since } = call.phase {
-                    call.phase = Phase::InDoubt { since };
-                }
+                let since = match call.phase {
+                    Phase::Running { since, .. } | Phase::Interrupted { since } => since,
+                    Phase::Cleared => event.at,
+                    _ => return,
+                };
+                call.phase = Phase::InDoubt { since };
             }),
             EventBody::ApprovalRequested { approval, call_id, question, digest, deadline } => {
                 let asked = Approval {
