@@ -29,6 +29,10 @@ pub(crate) const CHANNEL: &str = "masque_runs";
 /// Any number that every Masque takes while it migrates.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236837)";
 
+/// A program that is frozen within a transaction would keep others from the run that it changed; the server ends the
+/// transaction instead.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
 /// A server and database, and how to reach it.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -249,7 +253,7 @@ impl Session for PostgresSession {
     }
 
     async fn begin(&self) -> Result<(), Error> {
-        self.batch("BEGIN").await
+        self.batch(BEGIN).await
     }
 
     async fn commit(&self, changed: &[RunId]) -> Result<(), Error> {
