@@ -12,6 +12,7 @@ pub mod demo;
 pub mod doctor;
 mod environments;
 mod error;
+pub mod forks;
 pub mod host;
 mod keys;
 pub mod models;

@@ -29,7 +29,7 @@ use masque_types::{
     event::{Event, EventBody},
     id::{Epoch, RunId, Seq},
     message::{Part, ToolCall, joined_text},
-    model::{Model, ModelRef},
+    model::Model,
     persona::Persona,
     policy::{Policy, Rule, Verdict},
     run::{Command, RunSpec, RunStatus, RunSummary, SandboxMode},
@@ -59,28 +59,6 @@ pub struct StartRun {
     pub ceiling: Vec<Rule>,
     /// How tools are confined.
     pub sandbox: SandboxMode,
-}
-
-/// Where to branch a run off, and how it goes on.
-#[derive(Debug, Clone, Default)]
-pub struct Fork {
-    /// The last event of the parent that belongs to the fork too; its last event when absent.
-    pub at: Option<Seq>,
-    /// What is added to the conversation.
-    pub instruction: Vec<Part>,
-    /// The models to ask from there on.
-    pub models: Vec<ModelRef>,
-}
-
-/// A run that was branched off.
-#[derive(Debug, Clone)]
-pub struct Forked {
-    /// The new run.
-    pub run: RunId,
-    /// The parent's last event that belongs to it too.
-    pub at: Seq,
-    /// What the parent did after that event and what stays done: tool and call.
-    pub effects_after: Vec<(String, String)>,
 }
 
 /// How a run is driven by this process.
@@ -346,63 +324,6 @@ impl App {
         }
     }
 
-    /// Branches a run off. Nothing is copied, and nothing of the parent runs again.
-    ///
-    /// # Errors
-    /// When there is no such event, or nothing would be left to do.
-    pub async fn fork(&self, actor: &Actor, parent: RunId, fork: Fork) -> Result<Forked, Error> {
-        let summary = self.run(parent).await?;
-        let at = fork.at.unwrap_or(summary.last_seq);
-        if at < 2 || at > summary.last_seq {
-            return Err(Error::usage(format!("{parent} has no event {at} to fork at"))
-                .hint(format!("events 2 to {}: masque runs show {parent}", summary.last_seq)));
-        }
-        let events = self.store.journal(parent, 0).await?;
-        let (before, after) = events.split_at(usize::try_from(at).unwrap_or(usize::MAX).min(events.len()));
-        let state = State::fold(parent, before)?;
-        if state.unjudged.is_some() && fork.instruction.is_empty() {
-            return Err(Error::usage(format!("nothing is left to do in {parent} after event {at}"))
-                .hint("add an instruction with -p, or fork at an earlier event with --at"));
-        }
-        let effects_after = effects(&state, after);
-        let run = clock::new_run_id();
-        let now = self.clock.now().max(state.last_at);
-        let body = EventBody::Forked {
-            parent,
-            parent_seq: at,
-            effects_after: effects_after.clone(),
-            instruction: fork.instruction,
-            route: self.forked_route(&state, fork.models),
-        };
-        let audit = NewAudit {
-            at: now,
-            actor: actor.clone(),
-            action: "run.fork".to_owned(),
-            run: Some(run),
-            target: parent.to_string(),
-            detail: json!({ "at": at }),
-        };
-        self.store
-            .create_run(NewRun {
-                id: run,
-                persona: summary.persona,
-                title: summary.title,
-                sandbox: summary.sandbox,
-                created_at: now,
-                status: RunStatus::Running,
-                events: vec![Event { seq: at + 1, epoch: 0, at: now, body }],
-                forked_from: Some((parent, at)),
-                audit: vec![audit],
-            })
-            .await?;
-        Ok(Forked { run, at, effects_after })
-    }
-
-    fn forked_route(&self, state: &State, mut models: Vec<ModelRef>) -> Option<masque_types::model::Route> {
-        self.make_absolute(&mut models);
-        (!models.is_empty()).then(|| masque_types::model::Route { models, ..(*state.route).clone() })
-    }
-
     /// Runs, newest first.
     ///
     /// # Errors
@@ -534,23 +455,6 @@ fn check_task(task: &[Part]) -> Result<(), Error> {
             .hint("put the material into a file of the workspace and name the file in the task"));
     }
     Ok(())
-}
-
-/// What changed the world among these events: every call that began and is not pure.
-fn effects(before: &State, after: &[Event]) -> Vec<(String, String)> {
-    let mut tools: std::collections::HashMap<&str, &str> =
-        before.calls.iter().map(|call| (call.call.id.as_str(), call.call.tool.as_str())).collect();
-    let mut effects = Vec::new();
-    for event in after {
-        tools.extend(event.body.calls().iter().map(|call| (call.id.as_str(), call.tool.as_str())));
-        if let EventBody::ToolCallStarted { call_id, effect, .. } = &event.body
-            && *effect != EffectClass::Pure
-        {
-            let tool = tools.get(call_id.as_str()).copied().unwrap_or_default();
-            effects.push((tool.to_owned(), call_id.clone()));
-        }
-    }
-    effects
 }
 
 /// The name of one drive of this process.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use masque_app::{App, config::Settings, host::Host, runs::Fork};
+use masque_app::{App, config::Settings, forks::Fork, host::Host};
 use masque_store::Store;
 use masque_types::{
     actor::Actor,

@@ -1,10 +1,6 @@
 //! `masque runs`: list, show and steer runs.
 
-use masque_app::{
-    App, Error,
-    config::Argument,
-    runs::{Fork, RunFilter},
-};
+use masque_app::{App, Error, config::Argument, forks::Fork, runs::RunFilter};
 use masque_types::{
     id::Seq,
     message::Part,
