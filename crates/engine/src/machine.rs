@@ -11,6 +11,7 @@ use masque_types::{
     approval::{Answer, Question, Ruling},
     event::{BlobRef, Event, EventBody, FailReason},
     id::Epoch,
+    message::ToolCall,
     model::{ModelError, ModelReply, ModelRequest},
     run::Command,
     time::Timestamp,
@@ -222,7 +223,8 @@ impl Machine {
     fn model_ended(&self, result: Result<ModelReply, Box<ModelError>>) -> Vec<EventBody> {
         let Some(OpenModelCall { step, .. }) = self.state.model_call else { return Vec::new() };
         match result {
-            Ok(ModelReply { message, finish, receipt }) => {
+            Ok(ModelReply { mut message, finish, receipt }) => {
+                make_ids_unique(&mut message.calls);
                 vec![EventBody::ModelCallFinished { step, message, finish, receipt }]
             }
             Err(error) => {
@@ -302,5 +304,30 @@ impl Machine {
             .filter(|question| question.deadline.is_some_and(|deadline| deadline <= now))
             .map(|question| EventBody::ApprovalDecided { approval: question.id, ruling: deny() })
             .collect()
+    }
+}
+
+/// A provider may give two calls of one answer the same id; results could not be told apart then.
+fn make_ids_unique(calls: &mut [ToolCall]) {
+    let mut seen = HashSet::new();
+    for (place, call) in calls.iter_mut().enumerate() {
+        while !seen.insert(call.id.clone()) {
+            call.id = format!("{}_{place}", call.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_one_answer_have_different_ids() {
+        let call = |id: &str| ToolCall { id: id.into(), tool: "t".into(), arguments: ().into(), signature: None };
+        let mut calls = ["a", "a", "a_1", "a", "b"].map(call);
+        make_ids_unique(&mut calls);
+        let ids: HashSet<&str> = calls.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids.len(), calls.len());
+        assert_eq!((calls[0].id.as_str(), calls[4].id.as_str()), ("a", "b"), "what was unique stays");
     }
 }

@@ -252,16 +252,12 @@ pub struct BlobRef {
 pub enum Refusal {
     /// The policy denies it.
     Policy,
-    /// A human denied it, or did not answer in time.
-    Human,
     /// The tool does not exist for the persona.
     UnknownTool,
     /// The arguments do not satisfy the tool's schema.
     BadArguments,
     /// The same call with the same arguments was made too often.
     Loop,
-    /// The tool is not what it was when the run started.
-    ToolChanged,
 }
 
 /// Why a run failed.
