@@ -103,7 +103,9 @@ impl Timeline {
                 let kind = failure.kind.name();
                 vec![format!("{ERROR}model call failed{ERROR:#} after {tries} tries: {kind}: {}", failure.message)]
             }
-            EventBody::ModelCallLost { .. } => vec![format!("{WARNING}model call lost{WARNING:#}; what was reserved for it stays counted")],
+            EventBody::ModelCallLost { .. } => {
+                vec![format!("{WARNING}model call lost{WARNING:#}; what was reserved for it stays counted")]
+            }
             EventBody::ToolCallStarted { call_id, effect, attempt } => {
                 let again = if *attempt > 1 { format!(", try {attempt}") } else { String::new() };
                 vec![format!("{} begins ({}{again})", self.tool(call_id), effect.name())]
