@@ -25,10 +25,12 @@ replies:
 pub(crate) fn measure(places: &Places) -> anyhow::Result<Section> {
     let (mut own, mut tree) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let home = tempfile::tempdir()?;
-        fs_err::write(home.path().join("script.yaml"), SCRIPT)?;
-        fs_err::write(home.path().join("notes.txt"), "some notes\n".repeat(1_000))?;
+        // Masque's home cannot be its workspace.
+        let (home, workspace) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        fs_err::write(workspace.path().join("script.yaml"), SCRIPT)?;
+        fs_err::write(workspace.path().join("notes.txt"), "some notes\n".repeat(1_000))?;
         let mut command = alone(&places.masque, home.path());
+        command.current_dir(workspace.path());
         command.args(["run", "engineer", "-m", "scripted/script.yaml", "-p", "Look around", "--approve", "*"]);
         let peak = watched(&mut command)?;
         own.push(real(peak.own_bytes));

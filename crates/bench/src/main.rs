@@ -61,7 +61,7 @@ impl Chosen {
             Self::Waiting => waiting::measure(places),
             Self::Fork => fork::measure(places),
             Self::Many => many::measure(places),
-            Self::Sandbox => sandbox::measure(places),
+            Self::Sandbox => sandbox::measure(),
             Self::Gateway => gateway::measure(),
             Self::Footprint => footprint::measure(places),
         }

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -27,6 +27,9 @@ use crate::{
 /// So that a long queue does not make its first write wait for the last.
 const BATCH_WRITES: usize = 512;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the thread stays awake after its last job: about as long as waking it would take.
+const LINGER: Duration = Duration::from_micros(100);
 
 type Reply = oneshot::Sender<Result<Outcome, Error>>;
 
@@ -131,7 +134,17 @@ impl Work {
         }
     }
 
+    /// The next job. Looks for it a moment before the thread sleeps: a run's next write follows its last one closely,
+    /// and waking a sleeping thread takes longer than the write itself.
     fn wait(&self) -> Result<Job, RecvTimeoutError> {
+        let begun = Instant::now();
+        while begun.elapsed() < LINGER {
+            match self.queue.try_recv() {
+                Ok(job) => return Ok(job),
+                Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+            }
+        }
         if self.hub.is_idle() {
             self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
