@@ -50,6 +50,10 @@ pub(super) fn parse(text: &str) -> Outcome<Url> {
         return Err(refuse("only https:// and http:// are fetched"));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // Browsers' rules skip further slashes, and then what stands behind them is the authority.
+    if authority.is_empty() {
+        return Err(refuse("it has no host"));
+    }
     if authority.contains(['@', '%']) {
         return Err(refuse("it must not contain a user name, a password or encoded letters before the path"));
     }
@@ -119,6 +123,8 @@ mod tests {
             "ftp://example.com/",
             "http:/example.com",
             "http://",
+            "http:///example.com/",
+            "http:///-@a#",
             "http://user@example.com/",
             "http://a:b@example.com/",
             "http://evil\0.example.com/",
