@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -26,6 +26,8 @@ const WORDS: Words = Words { key: "INTEGER PRIMARY KEY", bytes: "BLOB", id: "TEX
 const CACHED_STATEMENTS: usize = 64;
 /// How long a connection waits for another program's lock.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
+/// How soon opening is tried again when another program is opening the database as well.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -125,7 +127,19 @@ pub(crate) struct SqliteSession {
 }
 
 impl SqliteSession {
+    /// Sets the mode and migrates, as often as other programs that do the same get in between: SQLite does not wait for
+    /// a lock where waiting could be a deadlock, as it is when two change the mode of an empty file.
     fn prepare_database(&self) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            match self.try_prepare() {
+                Err(Error::Locked { .. }) if begun.elapsed() < self.setup.busy => std::thread::sleep(TRY_AGAIN),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_prepare(&self) -> Result<(), Error> {
         self.refuse_foreign_tables()?;
         // Rows of about a kilobyte leave less of a larger page empty. Takes effect on a new file only.
         self.batch("PRAGMA page_size = 8192")?;
