@@ -6,11 +6,14 @@ use crate::metadata::{Metadata, Package};
 const BESIDE: [&str; 3] = ["testkit", "xtask", "bench"];
 
 /// The rank of each crate. A new crate gets its place here.
-const RANKS: [(&str, u8); 9] = [
+const RANKS: [(&str, u8); 12] = [
     ("types", 0),
     ("store", 1),
     ("gateway", 1),
     ("sandbox", 1),
+    ("egress", 1),
+    ("container", 1),
+    ("home", 1),
     ("persona", 2),
     ("tools", 2),
     ("engine", 2),
