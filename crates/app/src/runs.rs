@@ -127,11 +127,7 @@ impl App {
             price: models.price,
             context_tokens: budget.min(fitting),
             limits: self.settings.limits().tightest(persona.budget).tightest(start.limits),
-            policy: Policy {
-                tools: persona.tools.clone(),
-                rules: persona.rules.clone(),
-                ceiling: start.ceiling.clone(),
-            },
+            policy: Policy { ceiling: start.ceiling.clone(), ..Policy::of(persona) },
             approvals: ApprovalTerms { ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)) },
             workspace: start.workspace.display().to_string(),
             sandbox: start.sandbox,

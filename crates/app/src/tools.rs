@@ -28,8 +28,8 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
     let Some(persona) = persona else {
         return specs.into_iter().map(|spec| ToolView { spec, decision: None }).collect();
     };
-    let policy = policy(persona);
-    let has = |spec: &ToolSpec| policy.has_tool(&spec.name);
+    let policy = Policy::of(persona);
+    let has = |spec: &ToolSpec| policy.has_tool(&spec.name, spec.effect);
     specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
 }
 
@@ -41,12 +41,6 @@ pub fn find(name: &str) -> Result<ToolView, Error> {
     let spec = masque_tools::builtin_specs().into_iter().find(|spec| spec.name == name);
     spec.map(|spec| ToolView { spec, decision: None })
         .ok_or_else(|| Error::usage(format!("there is no built-in tool `{name}`")).hint("`masque tool list` shows all"))
-}
-
-/// The policy of a persona's own file, without the ceiling of a run.
-#[must_use]
-pub fn policy(persona: &Persona) -> Policy {
-    Policy { tools: persona.tools.clone(), rules: persona.rules.clone(), ceiling: Vec::new() }
 }
 
 /// Serves the built-in tools on standard input and output; the argument says which workspace, as JSON.

@@ -1,7 +1,7 @@
 //! The world of the measured runs: a model in this process that follows a script, and one tool of class `once` whose
 //! result has a fixed size. Everything else is what real runs use: engine, store, leases, heartbeats.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use masque_engine::{
@@ -15,7 +15,6 @@ use masque_types::{
     approval::ApprovalTerms,
     cost::{Limits, MicroUsd, Price, Usage},
     diagnostic::Diagnostic,
-    digest::Digest,
     event::{Event, EventBody},
     id::RunId,
     message::{AssistantMessage, Part, ToolCall},
@@ -23,7 +22,7 @@ use masque_types::{
         Attempt, FinishReason, Model, ModelDelta, ModelError, ModelFacts, ModelRef, ModelReply, ModelRequest, Receipt,
         Route,
     },
-    persona::{ModelPreference, Persona, SandboxSpec},
+    persona::Persona,
     policy::{Policy, Rule, ToolSelection, Verdict},
     run::{RunSpec, RunStatus, SandboxMode},
     time::Timestamp,
@@ -142,7 +141,7 @@ fn spec(script: Script) -> RunSpec {
         price: Price::default(),
         context_tokens: CONTEXT_TOKENS,
         limits: Limits::default(),
-        policy: Policy { tools: ToolSelection::Only(vec!["*".to_owned()]), rules, ceiling: Vec::new() },
+        policy: Policy { tools: ToolSelection::Only(vec!["*".to_owned()]), rules, ..Policy::default() },
         approvals: ApprovalTerms { ttl_ms: None },
         workspace: "/tmp".to_owned(),
         sandbox: SandboxMode::Process,
@@ -153,18 +152,11 @@ fn spec(script: Script) -> RunSpec {
 
 fn persona() -> Persona {
     Persona {
-        name: "bench".to_owned(),
         description: "Works step by step".to_owned(),
         prompt: "You work step by step.".to_owned(),
         tools: ToolSelection::Only(vec!["*".to_owned()]),
-        rules: Vec::new(),
-        mcp_servers: BTreeMap::new(),
-        model: ModelPreference::default(),
-        sandbox: SandboxSpec::default(),
-        budget: Limits::default(),
-        output_schema: None,
-        digest: Digest::of("bench"),
         source: "bundled".to_owned(),
+        ..Persona::new("bench")
     }
 }
 

@@ -95,8 +95,7 @@ pub(crate) fn read(
         sandbox: keys.sandbox,
         budget: keys.budget,
         output_schema: keys.output_schema,
-        digest: Digest::of(""),
-        source: String::new(),
+        ..Persona::new("")
     })
 }
 

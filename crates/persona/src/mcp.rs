@@ -142,10 +142,10 @@ fn read(node: Node, name: &str, notes: &mut Notes) -> Option<McpServer> {
         tools.get_or_insert(theirs);
     }
     let server = McpServer {
-        transport: transport?,
         tools: tools.map(|tools| tools.into_iter().map(|(tool, _)| tool).collect()),
         effects: effects(&mut section, notes),
         timeout: timeout(&mut section, notes),
+        ..McpServer::new(transport?)
     };
     section.finish(notes);
     Some(server)

@@ -157,9 +157,9 @@ fn a_file_of_claude_code_keeps_its_restrictions() {
     assert_eq!(loaded.unused_keys.keys().collect::<Vec<_>>(), ["color"]);
     let persona = &loaded.persona;
     assert_eq!(persona.budget.steps, Some(7));
-    let policy = Policy { tools: persona.tools.clone(), rules: persona.rules.clone(), ceiling: vec![] };
+    let policy = Policy::of(persona);
     for (tool, has) in [("fs.read", true), ("fs.search", true), ("fs.write", false), ("shell.exec", false)] {
-        assert_eq!(policy.has_tool(tool), has, "{tool}");
+        assert_eq!(policy.has_tool(tool, masque_types::tool::EffectClass::Once), has, "{tool}");
     }
 }
 

@@ -341,6 +341,7 @@ fn spec() -> RunSpec {
             tools: ToolSelection::Only(vec!["fs.*".into(), "mail.send".into()]),
             rules: vec![Rule { tool: "fs.write".into(), path: Some("data/**".into()), effect: Verdict::Deny }],
             ceiling: vec![Rule::new("mail.*", Verdict::Ask)],
+            ..Policy::default()
         },
         approvals: ApprovalTerms { ttl_ms: Some(86_400_000) },
         workspace: "/home/ada/project".into(),
@@ -352,10 +353,10 @@ fn spec() -> RunSpec {
 
 fn persona() -> Persona {
     let server = |transport| McpServer {
-        transport,
         tools: Some(vec!["list".into()]),
         effects: [("list".to_owned(), EffectClass::Pure)].into(),
         timeout: Duration::from_secs(30),
+        ..McpServer::new(transport)
     };
     let stdio = McpTransport::Stdio {
         command: "hdf5-mcp".into(),
@@ -364,7 +365,6 @@ fn persona() -> Persona {
     };
     let http = McpTransport::Http { url: "https://example.org/mcp".into(), headers: [].into() };
     Persona {
-        name: "analyst".into(),
         description: "Looks at data.".into(),
         prompt: "You look at data.".into(),
         tools: ToolSelection::Default,
@@ -382,11 +382,13 @@ fn persona() -> Persona {
             deny: vec!["*.key".into()],
             network: true,
             limits: SandboxLimits { memory_bytes: Some(1 << 30), pids: Some(64), tmp_bytes: Some(1 << 20) },
+            ..SandboxSpec::default()
         },
         budget: Limits { steps: Some(50), ..Limits::default() },
         output_schema: Some(json!({ "type": "object", "required": ["title"] })),
         digest: Digest::of("persona"),
         source: ".masque/personas/analyst.md".into(),
+        ..Persona::new("analyst")
     }
 }
 

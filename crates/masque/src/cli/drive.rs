@@ -15,7 +15,7 @@ use masque_types::{
     approval::{Answer, Approval, Question},
     event::EventBody,
     id::RunId,
-    policy::{Policy, ToolSelection},
+    policy,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -72,8 +72,7 @@ impl Answers {
 
     fn approves(&self, question: &Question) -> bool {
         let Question::ToolCall { tool, .. } = question else { return false };
-        // The names of a selection match as the names of `--approve` do.
-        Policy { tools: ToolSelection::Only(self.approve.clone()), ..Policy::default() }.has_tool(tool)
+        policy::is_among(&self.approve, tool)
     }
 
     fn stays(&self, approval: &Approval) -> WhenWaiting {

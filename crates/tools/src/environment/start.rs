@@ -38,7 +38,7 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec<Diagnostic>), Error> {
     let ground = Ground::prepare(&spec)?;
-    let has_builtin = builtin::ALL.iter().any(|tool| spec.policy.has_tool(tool.name));
+    let has_builtin = builtin::ALL.iter().any(|tool| spec.policy.has_tool(tool.name, tool.effect));
     let tool_server =
         async { if has_builtin { ground.start_tool_server(spec.persona).await.map(Some) } else { Ok(None) } };
     let sources = futures::future::join_all(
@@ -252,7 +252,7 @@ impl<'a> Offered<'a> {
     }
 
     fn add(&mut self, spec: ToolSpec, route: Route) {
-        if self.policy.has_tool(&spec.name) {
+        if self.policy.has_tool(&spec.name, spec.effect) {
             self.routes.open.insert(spec.name.clone(), route);
             self.specs.insert(spec.name.clone(), spec);
         }

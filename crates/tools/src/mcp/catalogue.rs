@@ -187,10 +187,10 @@ mod tests {
 
     fn origin(tools: Option<&[&str]>) -> Origin {
         let settings = McpServer {
-            transport: McpTransport::Http { url: "http://x".into(), headers: BTreeMap::new() },
             tools: tools.map(|tools| tools.iter().map(|tool| (*tool).to_owned()).collect()),
             effects: BTreeMap::from([("declared".to_owned(), EffectClass::Keyed)]),
             timeout: Duration::from_secs(1),
+            ..McpServer::new(McpTransport::Http { url: "http://x".into(), headers: BTreeMap::new() })
         };
         Origin { server: "s".into(), file: "p.md".into(), place: Place::Sandbox, settings }
     }

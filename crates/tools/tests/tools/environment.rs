@@ -17,7 +17,7 @@ use masque_types::{
     diagnostic::Diagnostic,
     digest::Digest,
     id::RunId,
-    persona::{McpServer, McpTransport, ModelPreference, Persona, SandboxSpec},
+    persona::{McpServer, McpTransport, Persona, SandboxSpec},
     policy::{Policy, Rule, ToolSelection, Verdict},
     run::SandboxMode,
     tool::{EffectClass, ProbeAnswer, ToolOutput, ToolSpec, Toolbox as _},
@@ -52,31 +52,20 @@ fn modes(launcher: &Launcher) -> Vec<SandboxMode> {
 
 fn strange(argument: &str) -> McpServer {
     McpServer {
-        transport: McpTransport::Stdio {
+        timeout: Duration::from_secs(20),
+        ..McpServer::new(McpTransport::Stdio {
             command: example("strange_server").display().to_string(),
             args: vec![argument.to_owned()],
             env: BTreeMap::from([("OWN".to_owned(), "1".to_owned())]),
-        },
-        tools: None,
-        effects: BTreeMap::new(),
-        timeout: Duration::from_secs(20),
+        })
     }
 }
 
 fn persona(servers: impl IntoIterator<Item = (&'static str, McpServer)>) -> Persona {
     Persona {
-        name: "tester".into(),
-        description: String::new(),
-        prompt: String::new(),
-        tools: ToolSelection::Default,
-        rules: Vec::new(),
         mcp_servers: servers.into_iter().map(|(name, server)| (name.to_owned(), server)).collect(),
-        model: ModelPreference::default(),
         sandbox: SandboxSpec { ro: vec![example("strange_server").display().to_string()], ..SandboxSpec::default() },
-        budget: Default::default(),
-        output_schema: None,
-        digest: Digest::of(""),
-        source: "tester.md".into(),
+        ..Persona::new("tester")
     }
 }
 

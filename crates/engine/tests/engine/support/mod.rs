@@ -27,7 +27,7 @@ use masque_types::{
     model::{
         FinishReason, Model, ModelDelta, ModelError, ModelFacts, ModelRef, ModelReply, ModelRequest, Receipt, Route,
     },
-    persona::{ModelPreference, Persona, SandboxSpec},
+    persona::Persona,
     policy::{Policy, Rule, ToolSelection, Verdict},
     run::{Command, RunSpec, RunStatus, SandboxMode},
     time::Timestamp,
@@ -255,18 +255,12 @@ impl Environments for TestEnvironments {
 
 pub(crate) fn persona() -> Persona {
     Persona {
-        name: "tester".into(),
         description: "tests".into(),
         prompt: "You test.".into(),
         tools: ToolSelection::Only(vec!["*".into()]),
-        rules: vec![],
-        mcp_servers: BTreeMap::new(),
-        model: ModelPreference::default(),
-        sandbox: SandboxSpec::default(),
-        budget: Limits::default(),
-        output_schema: None,
         digest: Digest::of("persona"),
         source: "test".into(),
+        ..Persona::new("tester")
     }
 }
 
@@ -282,7 +276,7 @@ pub(crate) fn run_spec() -> RunSpec {
         price: Price { input: MicroUsd(1_000_000), output: MicroUsd(1_000_000), ..Price::default() },
         context_tokens: 100_000,
         limits: Limits { steps: Some(1_000), ..Limits::default() },
-        policy: Policy { tools: ToolSelection::Only(vec!["*".into()]), rules: vec![], ceiling: vec![] },
+        policy: Policy { tools: ToolSelection::Only(vec!["*".into()]), ..Policy::default() },
         approvals: ApprovalTerms { ttl_ms: None },
         workspace: "/tmp".into(),
         sandbox: SandboxMode::Process,
