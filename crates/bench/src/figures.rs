@@ -35,6 +35,7 @@ pub(crate) struct Row {
 /// What a number counts; decides how it is written and which direction is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
+    Microseconds,
     Milliseconds,
     PerSecond,
     Bytes,
@@ -99,6 +100,7 @@ impl Row {
 impl Unit {
     fn text(self, value: f64) -> String {
         match self {
+            Self::Microseconds => format!("{value:.2} µs"),
             Self::Milliseconds if value >= 100.0 => format!("{value:.0} ms"),
             Self::Milliseconds if value >= 10.0 => format!("{value:.1} ms"),
             Self::Milliseconds => format!("{value:.2} ms"),

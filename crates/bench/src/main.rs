@@ -3,6 +3,7 @@
 //! Owns the command line and the order of the benchmarks; each benchmark has a file of its own. Nothing here judges by
 //! time: a missed goal is printed as missed, and the exit code stays 0.
 
+mod decision;
 mod figures;
 mod footprint;
 mod fork;
@@ -48,6 +49,7 @@ enum Chosen {
     Waiting,
     Fork,
     Many,
+    Decision,
     Sandbox,
     Gateway,
     Footprint,
@@ -61,6 +63,7 @@ impl Chosen {
             Self::Waiting => waiting::measure(places),
             Self::Fork => fork::measure(places),
             Self::Many => many::measure(places),
+            Self::Decision => Ok(decision::measure()),
             Self::Sandbox => sandbox::measure(),
             Self::Gateway => gateway::measure(),
             Self::Footprint => footprint::measure(places),
