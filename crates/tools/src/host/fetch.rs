@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use masque_egress::{Resolver, SystemResolver};
 use masque_types::{
     BoxFuture,
     tool::{EffectClass, Invocation, Place, ToolOutput, ToolSpec},
@@ -14,7 +15,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-pub use super::target::{Resolver, SystemResolver};
 use super::{
     HostTool,
     page::{self, Kind},

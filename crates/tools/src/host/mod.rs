@@ -1,6 +1,5 @@
 //! Tools that run inside Masque because they need the network under a guard, or the store: the trait, one file each.
 
-mod address;
 pub mod ask;
 pub mod fetch;
 mod page;

@@ -1,32 +1,12 @@
 //! From the text of an address to the host that may be connected to: strict parsing, one resolution, every address
 //! checked. Leaves out the connection.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
-use masque_types::BoxFuture;
+use masque_egress::{Resolver, forbidden_class};
 use url::{Host, Url};
 
-use super::address::forbidden_class;
 use crate::failure::{Failure, Outcome};
-
-/// Turns names into addresses.
-pub trait Resolver: Send + Sync {
-    /// All addresses of a name.
-    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
-}
-
-/// The resolver of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemResolver;
-
-impl Resolver for SystemResolver {
-    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
-    }
-}
 
 /// A checked address: connect to `addresses` and nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,13 +59,13 @@ pub(super) fn parse(text: &str) -> Outcome<Url> {
 /// When the host has no address, or one that is not public and not in `allowed`.
 pub(super) async fn check(url: Url, resolver: &dyn Resolver, allowed: &[SocketAddr]) -> Outcome<Target> {
     let port = url.port_or_known_default().unwrap_or(443);
+    let literal = |address: IpAddr| (address.to_string(), vec![SocketAddr::new(address, port)]);
     let (host, addresses) = match url.host() {
-        Some(Host::Ipv4(address)) => (address.to_string(), vec![IpAddr::V4(address)]),
-        Some(Host::Ipv6(address)) => (address.to_string(), vec![IpAddr::V6(address)]),
-        Some(Host::Domain(name)) => (name.to_owned(), resolved(name, resolver).await?),
+        Some(Host::Ipv4(address)) => literal(address.into()),
+        Some(Host::Ipv6(address)) => literal(address.into()),
+        Some(Host::Domain(name)) => (name.to_owned(), resolved(name, port, resolver).await?),
         None => return Err(Failure::new("the address has no host")),
     };
-    let addresses: Vec<SocketAddr> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
     for address in &addresses {
         if let Some(class) = forbidden_class(address.ip()).filter(|_| !allowed.contains(address)) {
             return Err(Failure::new(format!(
@@ -97,9 +77,9 @@ pub(super) async fn check(url: Url, resolver: &dyn Resolver, allowed: &[SocketAd
     Ok(Target { url, host, addresses })
 }
 
-async fn resolved(name: &str, resolver: &dyn Resolver) -> Outcome<Vec<IpAddr>> {
+async fn resolved(name: &str, port: u16, resolver: &dyn Resolver) -> Outcome<Vec<SocketAddr>> {
     let addresses = resolver
-        .resolve(name)
+        .resolve(name, port)
         .await
         .map_err(|error| Failure::new(format!("the host `{name}` was not found: {error}; check its spelling")))?;
     if addresses.is_empty() {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, http::header, response::Redirect, routing::get};
+use masque_egress::Resolver;
 use masque_tools::host::{HostTool as _, fetch};
 use masque_types::BoxFuture;
 use serde_json::json;
@@ -26,12 +27,13 @@ struct Names {
     asked: AtomicUsize,
 }
 
-impl fetch::Resolver for Names {
-    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+impl Resolver for Names {
+    fn resolve<'a>(&'a self, name: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move {
             let turn = self.asked.fetch_add(1, Ordering::SeqCst);
             let answers = self.answers.get(name).ok_or_else(|| io::Error::other("no such name"))?;
-            Ok(answers[turn.min(answers.len() - 1)].iter().map(|address| address.parse().unwrap()).collect())
+            let answer = &answers[turn.min(answers.len() - 1)];
+            Ok(answer.iter().map(|address| SocketAddr::new(address.parse().unwrap(), port)).collect())
         })
     }
 }
@@ -67,7 +69,7 @@ impl Site {
         let limits =
             fetch::FetchLimits { bytes: 10_000, redirects: 3, timeout: Duration::from_secs(5), allowed: vec![address] };
         let names = Arc::new(names);
-        let tool = fetch::WebFetch::with_resolver(limits, Arc::clone(&names) as Arc<dyn fetch::Resolver>);
+        let tool = fetch::WebFetch::with_resolver(limits, Arc::clone(&names) as Arc<dyn Resolver>);
         Self { address, names, tool, _server: server }
     }
 

@@ -1,9 +1,11 @@
-//! Which network addresses are public, so that a page is never fetched from this machine, its network or its cloud.
+//! Which network addresses are public, so that no program and no page fetch reaches this machine, its network or its cloud
+//! by a name. Leaves out resolving names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is when it is not a public one; `None` for a public one.
-pub(super) fn forbidden_class(address: IpAddr) -> Option<&'static str> {
+#[must_use]
+pub fn forbidden_class(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => forbidden_v4(address),
         IpAddr::V6(address) => forbidden_v6(address),
