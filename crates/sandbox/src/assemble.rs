@@ -33,6 +33,8 @@ pub(crate) struct Root {
     pub(crate) landlock: Option<Rules>,
     /// Kept until the sandbox is gone.
     pub(crate) placeholders: Vec<Placeholder>,
+    /// Bytes of the profile's files, which the root holds.
+    pub(crate) own_bytes: u64,
     made: BTreeSet<PathBuf>,
     shown: Vec<PathBuf>,
 }
@@ -60,7 +62,10 @@ impl Root {
         system: &System,
         landlock: Option<Rules>,
     ) -> Result<Self, Error> {
-        let mut root = Self::system_only(profile.network, profile.limits.tmp_bytes, system, landlock)?;
+        let mut root = Self::system_only(&profile.network, profile.limits.tmp_bytes, system, landlock)?;
+        for (path, contents) in &profile.files {
+            root.add_file(path, contents)?;
+        }
         if let Some(masque) = &profile.masque {
             root.add_masque(&resolve(workspace, masque)?)?;
         }
@@ -77,7 +82,7 @@ impl Root {
 
     /// A root with nothing but what every sandbox has.
     pub(crate) fn system_only(
-        network: Network,
+        network: &Network,
         tmp_bytes: u64,
         system: &System,
         landlock: Option<Rules>,
@@ -103,8 +108,8 @@ impl Root {
         self.allow(Path::new("/etc"), Access::Read, Kind::Directory)
     }
 
-    fn add_system(&mut self, network: Network, system: &System) -> Result<(), Error> {
-        let online = system.network_entries.iter().filter(|_| network == Network::Host);
+    fn add_system(&mut self, network: &Network, system: &System) -> Result<(), Error> {
+        let online = system.network_entries.iter().filter(|_| *network == Network::Host);
         for entry in system.entries.iter().chain(online) {
             match entry {
                 Entry::Link { path, target } => {
@@ -145,6 +150,21 @@ impl Root {
         self.directory(Path::new("/tmp/home"), 0o700)?;
         self.directory(Path::new("/tmp/shm"), 0o1777)?;
         self.allow(path, Access::Write, Kind::Directory)
+    }
+
+    fn add_file(&mut self, path: &Path, contents: &[u8]) -> Result<(), Error> {
+        let plain = path.strip_prefix(crate::profile::FILES_DIRECTORY).is_ok_and(|below| {
+            below.components().next().is_some() && below.components().all(|part| matches!(part, Component::Normal(_)))
+        });
+        if !plain || self.made.contains(path) {
+            let problem = format!(
+                "is to be a file of the sandbox, so it must be a new path below {}",
+                crate::profile::FILES_DIRECTORY
+            );
+            return Err(Error::Path { path: path.to_path_buf(), problem });
+        }
+        self.own_bytes += contents.len() as u64;
+        self.file(path, contents, 0o555)
     }
 
     fn add_masque(&mut self, executable: &Path) -> Result<(), Error> {

@@ -52,6 +52,8 @@ pub(crate) struct Started {
     pub(crate) process: OwnedFd,
     /// Until they are handed over.
     pub(crate) streams: Option<Streams>,
+    /// The other end of its network, until it is handed over.
+    pub(crate) device: Option<OwnedFd>,
     pub(crate) tree: Tree,
 }
 
@@ -188,6 +190,12 @@ impl Child {
     /// The reading end of its standard error, once.
     pub fn take_stderr(&mut self) -> Option<Stderr> {
         self.stderr.take()
+    }
+
+    /// The descriptor of its network device, once, when it was started with [`crate::Network::Broker`]: see
+    /// [`crate::NetworkSpace::take_device`].
+    pub fn take_network_device(&mut self) -> Option<OwnedFd> {
+        self.started.device.take()
     }
 
     /// The process id on this machine: of the sandbox's init when confined.

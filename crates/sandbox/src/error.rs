@@ -46,6 +46,14 @@ pub enum Error {
         /// How many are allowed.
         limit: usize,
     },
+    /// A network device cannot be what it is to be.
+    #[error("network device `{name}`: {problem}")]
+    Device {
+        /// Its name.
+        name: String,
+        /// What is wrong with its settings.
+        problem: &'static str,
+    },
     /// The program, its arguments or its environment contain a zero byte.
     #[error("{what} contains a zero byte")]
     ZeroByte {

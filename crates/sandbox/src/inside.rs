@@ -18,7 +18,7 @@ use rustix::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     },
     process::{DumpableBehavior, Rlimit, WaitOptions},
-    thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets},
+    thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, LinkNameSpaceType},
 };
 
 use crate::{
@@ -32,8 +32,6 @@ type Outcome<T> = Result<T, Failure>;
 
 /// Exit code of a child that reported a failure; nobody reads it.
 const FAILED: i32 = 125;
-/// Size of the root's own files, which are few and small.
-const ROOT_SIZE: &CStr = c"4m";
 /// Files and directories in `/tmp`.
 const TEMPORARY_INODES: &CStr = c"200000";
 /// Where the new root is attached until it becomes the root. Exists everywhere; nothing below it is needed any more.
@@ -69,6 +67,35 @@ pub(crate) fn run(plan: &mut Plan, ends: &Ends, keep: &[u32]) -> ! {
     }
 }
 
+/// Runs in a clone that lives for a moment only: it enters a network, and makes the real child as its sibling, whose
+/// process id it tells. Never returns.
+pub(crate) fn run_in_network(
+    plan: &mut Plan,
+    ends: &Ends,
+    keep: &[u32],
+    cgroup: Option<BorrowedFd<'_>>,
+    told: &OwnedFd,
+) -> ! {
+    let entered = plan.network.as_ref().map_or(Ok(()), |space| {
+        let (user, network) = space.namespaces();
+        rustix::thread::move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
+        rustix::thread::move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+    });
+    if let Err(errno) = entered {
+        fail(ends, Failure::at(Step::EnterNetwork)(errno));
+    }
+    // SAFETY: the sibling goes on in `run`, which never returns and follows the rules.
+    match unsafe { sys::clone_process(plan.namespaces | sys::SIBLING, cgroup) } {
+        Ok(Cloned::Child) => run(plan, ends, keep),
+        Ok(Cloned::Parent { id, .. }) => {
+            // Without the id the launcher cannot go on, and its end of all pipes ends the sibling.
+            let _ = rustix::io::write(told, &id.to_le_bytes());
+            sys::exit(0)
+        }
+        Err(errno) => fail(ends, Failure::at(Step::Fork)(errno)),
+    }
+}
+
 fn fail(ends: &Ends, failure: Failure) -> ! {
     // Nobody listens any more if this fails.
     let _ = rustix::io::write(&ends.report, &failure.encode());
@@ -81,11 +108,11 @@ fn prepare(plan: &mut Plan, keep: &[u32]) -> Outcome<()> {
         rustix::io::write(group, b"0").map_err(Failure::at(Step::JoinCgroup))?;
     }
     sys::hide_cgroups().map_err(Failure::at(Step::HideCgroups))?;
-    map_user(plan).map_err(Failure::at(Step::MapUser))?;
+    map_user(&plan.user_map, &plan.group_map).map_err(Failure::at(Step::MapUser))?;
     rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(Failure::at(Step::PrivateMounts))?;
     open_sources(plan)?;
-    let root = new_root().map_err(Failure::at(Step::NewRoot))?;
+    let root = new_root(&plan.root_size).map_err(Failure::at(Step::NewRoot))?;
     for (index, operation) in plan.operations.iter().enumerate() {
         perform(operation, root.as_fd(), &plan.trees).map_err(Failure::at_index(Step::Assemble, index))?;
     }
@@ -107,15 +134,17 @@ fn close_except(keep: &[u32]) -> sys::Result<()> {
     sys::close_range(first, u32::MAX, Range::Close)
 }
 
-fn map_user(plan: &Plan) -> sys::Result<()> {
+/// Maps the user and group of a process that was born into a new user namespace.
+pub(crate) fn map_user(user_map: &[u8], group_map: &[u8]) -> sys::Result<()> {
     // The files belong to the user only while the process is dumpable, which the launcher may not be.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     overwrite(c"/proc/self/setgroups", b"deny")?;
-    overwrite(c"/proc/self/uid_map", &plan.user_map)?;
-    overwrite(c"/proc/self/gid_map", &plan.group_map)
+    overwrite(c"/proc/self/uid_map", user_map)?;
+    overwrite(c"/proc/self/gid_map", group_map)
 }
 
-fn overwrite(path: &CStr, text: &[u8]) -> sys::Result<()> {
+/// Writes a text into a file of the kernel.
+pub(crate) fn overwrite(path: &CStr, text: &[u8]) -> sys::Result<()> {
     let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(file, text)?;
     Ok(())
@@ -154,8 +183,8 @@ fn clone_tree(of: BorrowedFd<'_>, attributes: u64) -> sys::Result<OwnedFd> {
     Ok(tree)
 }
 
-fn new_root() -> sys::Result<OwnedFd> {
-    let root = temporary(ROOT_SIZE, c"0755")?;
+fn new_root(size: &CStr) -> sys::Result<OwnedFd> {
+    let root = temporary(size, c"0755")?;
     rustix::mount::move_mount(&root, c"", rustix::fs::CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     Ok(root)
 }
@@ -194,8 +223,7 @@ fn perform(operation: &Operation, root: BorrowedFd<'_>, trees: &[Option<OwnedFd>
         Operation::File { path, contents, mode } => {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = rustix::fs::openat(root, path.as_c_str(), flags, Mode::from_raw_mode(*mode))?;
-            rustix::io::write(file, contents)?;
-            Ok(())
+            write_all(file.as_fd(), contents)
         }
         Operation::Temporary { path, size } => attach(temporary(size, c"1777")?.as_fd(), root, path),
         Operation::Processes { path } => attach(processes()?.as_fd(), root, path),
@@ -213,6 +241,14 @@ fn perform(operation: &Operation, root: BorrowedFd<'_>, trees: &[Option<OwnedFd>
             }
         }
     }
+}
+
+fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> sys::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::write(file, bytes)?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Attaches a mount at a path of the new root. The workspace may be changed by others at this moment, so the target

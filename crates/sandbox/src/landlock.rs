@@ -56,14 +56,14 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// An empty rule set for a kernel with this version of Landlock: nothing is allowed.
-    pub(crate) fn new(version: u32, network: Network) -> Self {
+    pub(crate) fn new(version: u32, network: &Network) -> Self {
         let files = match version {
             0 | 1 => (1 << 13) - 1,
             2 => (1 << 14) - 1,
             3 | 4 => (1 << 15) - 1,
             _ => (1 << 16) - 1,
         };
-        let tcp = if version >= 4 && network == Network::None { 0b11 } else { 0 };
+        let tcp = if version >= 4 && !network.has_sockets() { 0b11 } else { 0 };
         let scopes = if version >= 6 { 0b11 } else { 0 };
         let size = match version {
             0..=3 => 8,

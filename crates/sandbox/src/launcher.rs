@@ -11,13 +11,14 @@ use std::{
 use rustix::process::{Resource, WaitIdOptions};
 
 use crate::{
-    Child, Command, Error, Isolation, Limits, Mechanism, Network, Profile,
+    Child, Command, DeviceSettings, Error, Isolation, Limits, Mechanism, Network, NetworkSpace, Profile,
     assemble::{Root, resolve},
     cgroup::Cgroups,
+    child::Started,
     landlock::Rules,
     mechanism::{self, Trial},
     plan::{Plan, Strings, c_string},
-    seccomp,
+    seccomp::{self, Sockets},
     start::{Refusal, start, start_plain},
     step::{Failure, SECCOMP, Step},
     sys,
@@ -30,6 +31,8 @@ const USER_INSIDE: u32 = 1000;
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 /// What a confined program finds in its environment unless the command says otherwise.
 const DEFAULT_ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/tmp/home"), ("PATH", DEFAULT_PATH), ("TMPDIR", "/tmp")];
+/// Room for the root's own files, which are few and small.
+const ROOT_BYTES: u64 = 4 << 20;
 /// A program cannot start with fewer open files.
 const FEWEST_OPEN_FILES: u64 = 16;
 
@@ -68,14 +71,14 @@ impl Launcher {
             LandlockUse::IfPresent => sys::landlock_version().ok().filter(|version| *version > 0),
             LandlockUse::Off => None,
         };
-        let filters = |network| seccomp::filters(network).map(Arc::from).map_err(|error| error.to_string());
+        let filters = |sockets| seccomp::filters(sockets).map(Arc::from).map_err(|error| error.to_string());
         let mut machine = Machine {
             system: System::detect(),
             landlock: version,
             landlock_wanted: landlock,
             cgroups: Cgroups::detect(),
-            offline: filters(Network::None),
-            online: filters(Network::Host),
+            offline: filters(Sockets::Pairs),
+            online: filters(Sockets::Internet),
             trial: Trial::Passed,
         };
         machine.trial = machine.try_out();
@@ -87,6 +90,16 @@ impl Launcher {
     pub fn mechanisms(&self) -> Vec<Mechanism> {
         let machine = &self.machine;
         mechanism::report(&machine.trial, &machine.cgroups, machine.landlock, machine.landlock_wanted)
+    }
+
+    /// Makes a network with a device, which the sandboxes of one persona share by [`Network::Space`]. Blocks for about a
+    /// millisecond.
+    ///
+    /// # Errors
+    /// When the settings are wrong, or the machine has no such devices: `/dev/net/tun` is missing or closed to this
+    /// user.
+    pub fn network(&self, settings: &DeviceSettings) -> Result<NetworkSpace, Error> {
+        NetworkSpace::make(settings)
     }
 
     /// Starts a program. Must be called on a Tokio runtime with I/O enabled; blocks for some milliseconds, longer when
@@ -105,25 +118,40 @@ impl Launcher {
         let directory = resolve(&workspace, &command.directory)?;
         let started = match profile.isolation {
             Isolation::None => start_plain(command, &directory)?,
-            Isolation::Process => {
-                let landlock = self.machine.rules(profile.network);
-                let mut root = Root::assemble(profile, &workspace, &self.machine.system, landlock)?;
-                let placeholders = std::mem::take(&mut root.placeholders);
-                let mut plan = self.machine.plan(root, profile.network, &profile.limits, command, &directory)?;
-                let group = self.machine.cgroups.create(&profile.limits).map_err(|source| Error::Mechanism {
-                    mechanism: crate::step::CGROUPS,
-                    doing: "making the cgroup of the sandbox".into(),
-                    source,
-                })?;
-                start(&mut plan, group, placeholders).map_err(|refusal| explain(refusal, &plan, command))?
-            }
+            Isolation::Process => self.machine.start(profile, &workspace, command, &directory)?,
         };
         Child::new(started)
     }
 }
 
 impl Machine {
-    fn rules(&self, network: Network) -> Option<Rules> {
+    fn start(
+        &self,
+        profile: &Profile,
+        workspace: &Path,
+        command: &Command,
+        directory: &Path,
+    ) -> Result<Started, Error> {
+        let network = match &profile.network {
+            Network::Broker(settings) => Network::Space(NetworkSpace::make(settings)?),
+            other => other.clone(),
+        };
+        let mut root = Root::assemble(profile, workspace, &self.system, self.rules(&network))?;
+        let placeholders = std::mem::take(&mut root.placeholders);
+        let mut plan = self.plan(root, &network, &profile.limits, command, directory)?;
+        let group = self.cgroups.create(&profile.limits).map_err(|source| Error::Mechanism {
+            mechanism: crate::step::CGROUPS,
+            doing: "making the cgroup of the sandbox".into(),
+            source,
+        })?;
+        let mut started = start(&mut plan, group, placeholders).map_err(|refusal| explain(refusal, &plan, command))?;
+        if let (Network::Broker(_), Network::Space(own)) = (&profile.network, &network) {
+            started.device = own.take_device();
+        }
+        Ok(started)
+    }
+
+    fn rules(&self, network: &Network) -> Option<Rules> {
         self.landlock.map(|version| Rules::new(version, network))
     }
 
@@ -131,8 +159,8 @@ impl Machine {
     fn try_out(&self) -> Trial {
         let limits = Limits::default();
         let command = Command::new("true");
-        let tried = Root::system_only(Network::None, limits.tmp_bytes, &self.system, self.rules(Network::None))
-            .and_then(|root| self.plan(root, Network::None, &limits, &command, Path::new("/")));
+        let tried = Root::system_only(&Network::None, limits.tmp_bytes, &self.system, self.rules(&Network::None))
+            .and_then(|root| self.plan(root, &Network::None, &limits, &command, Path::new("/")));
         let (mut plan, group) = match (tried, self.cgroups.create(&limits)) {
             (Ok(plan), Ok(group)) => (plan, group),
             (Err(error), _) => return Trial::failed(None, error.to_string()),
@@ -155,15 +183,12 @@ impl Machine {
     fn plan(
         &self,
         root: Root,
-        network: Network,
+        network: &Network,
         limits: &Limits,
         command: &Command,
         directory: &Path,
     ) -> Result<Plan, Error> {
-        let filters = match network {
-            Network::None => &self.offline,
-            Network::Host => &self.online,
-        };
+        let filters = if network.has_sockets() { &self.online } else { &self.offline };
         let filters = filters.as_ref().map_err(|problem| Error::Mechanism {
             mechanism: SECCOMP,
             doing: "compiling the system call filter".into(),
@@ -183,6 +208,11 @@ impl Machine {
             std::iter::once(&command.program).chain(&command.args).map(|text| c_string(text, "an argument"));
         Ok(Plan {
             namespaces: namespaces(network),
+            network: match network {
+                Network::Space(space) => Some(space.clone()),
+                _ => None,
+            },
+            root_size: c_string((ROOT_BYTES + 2 * root.own_bytes).to_string(), "a size")?,
             user_map: format!("{USER_INSIDE} {} 1", rustix::process::geteuid().as_raw()).into_bytes(),
             group_map: format!("{USER_INSIDE} {} 1", rustix::process::getegid().as_raw()).into_bytes(),
             cgroups: Vec::new(),
@@ -200,11 +230,12 @@ impl Machine {
     }
 }
 
-fn namespaces(network: Network) -> u64 {
+fn namespaces(network: &Network) -> u64 {
     let always = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let network = match network {
         Network::None => libc::CLONE_NEWNET,
-        Network::Host => 0,
+        // That of a device exists already.
+        Network::Host | Network::Broker(_) | Network::Space(_) => 0,
     };
     (always | network) as u64
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Error, landlock, seccomp};
+use crate::{Error, NetworkSpace, landlock, seccomp};
 
 /// A file or directory of the host that is shown in the sandbox.
 #[derive(Debug)]
@@ -99,6 +99,10 @@ impl Strings {
 pub(crate) struct Plan {
     /// Namespaces to clone into.
     pub(crate) namespaces: u64,
+    /// The network to enter first.
+    pub(crate) network: Option<NetworkSpace>,
+    /// Size of the root's own files.
+    pub(crate) root_size: CString,
     /// Text for `uid_map` and `gid_map`.
     pub(crate) user_map: Vec<u8>,
     pub(crate) group_map: Vec<u8>,

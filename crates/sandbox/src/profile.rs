@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
+use crate::{DeviceSettings, NetworkSpace};
+
 /// Names hidden in every workspace, in addition to [`Profile::hidden`]. A pattern without `/` is matched against the
 /// name of files and directories at any depth.
 pub const BUILT_IN_HIDDEN: &[&str] = &[
@@ -36,6 +38,9 @@ pub const BUILT_IN_HIDDEN: &[&str] = &[
 pub const BUILT_IN_READ_ONLY: &[&str] =
     &[".git/hooks", ".git/config", ".masque", ".agents", ".claude", ".codex", ".cursor", ".vscode", ".idea"];
 
+/// Where [`Profile::files`] stand in a sandbox.
+pub const FILES_DIRECTORY: &str = "/run/masque/files";
+
 /// Whether a program is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -47,12 +52,33 @@ pub enum Isolation {
 }
 
 /// What a program reaches of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
     /// Nothing: an empty network namespace, and no internet sockets.
     None,
-    /// The network of this machine, by internet sockets only.
+    /// The network of this machine, by TCP and UDP sockets only.
     Host,
+    /// A device in a network namespace of its own, by TCP and UDP sockets only; whoever takes the other end by
+    /// [`crate::Child::take_network_device`] decides what is reached.
+    Broker(DeviceSettings),
+    /// The same in a namespace that several sandboxes share.
+    Space(NetworkSpace),
+}
+
+impl Network {
+    /// Whether programs may make internet sockets.
+    pub(crate) fn has_sockets(&self) -> bool {
+        *self != Self::None
+    }
+
+    /// The settings of its device, if it has one.
+    pub(crate) fn device(&self) -> Option<&DeviceSettings> {
+        match self {
+            Self::None | Self::Host => None,
+            Self::Broker(settings) => Some(settings),
+            Self::Space(space) => Some(space.settings()),
+        }
+    }
 }
 
 /// Limits of one sandbox.
@@ -111,6 +137,9 @@ pub struct Profile {
     pub network: Network,
     /// Its limits.
     pub limits: Limits,
+    /// Small files that exist in the sandbox only, read-only: certificates, hooks. Their paths start with
+    /// [`FILES_DIRECTORY`]; without isolation they are absent. Each sandbox has its own copy in memory.
+    pub files: BTreeMap<PathBuf, Vec<u8>>,
     /// The `masque` executable, readable inside as [`crate::masque_path_inside`].
     pub masque: Option<PathBuf>,
 }
@@ -128,6 +157,7 @@ impl Profile {
             read_only: BUILT_IN_READ_ONLY.iter().map(PathBuf::from).collect(),
             network: Network::None,
             limits: Limits::default(),
+            files: BTreeMap::new(),
             masque: None,
         }
     }

@@ -11,7 +11,14 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
-use crate::profile::Network;
+/// Which sockets programs may make, beside connected pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// None.
+    Pairs,
+    /// TCP and UDP.
+    Internet,
+}
 
 /// A compiled filter.
 pub(crate) type Program = BpfProgram;
@@ -314,9 +321,9 @@ const FIRST_NEWER: i64 = 453;
 const LAST_NEWER: i64 = 560;
 
 /// The filters of a sandbox, in the order in which they are installed.
-pub(crate) fn filters(network: Network) -> Compiled<Vec<Program>> {
+pub(crate) fn filters(sockets: Sockets) -> Compiled<Vec<Program>> {
     let allow = SeccompFilter::new(
-        allow_list(network)?,
+        allow_list(sockets)?,
         SeccompAction::Errno(libc::EPERM as u32),
         SeccompAction::Allow,
         architecture()?,
@@ -332,7 +339,7 @@ fn architecture() -> Compiled<TargetArch> {
     std::env::consts::ARCH.try_into()
 }
 
-fn allow_list(network: Network) -> Compiled<Rules> {
+fn allow_list(sockets: Sockets) -> Compiled<Rules> {
     let mut rules: Rules = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
     rules.insert(
         libc::SYS_clone,
@@ -349,7 +356,7 @@ fn allow_list(network: Network) -> Compiled<Rules> {
         ],
     );
     rules.insert(libc::SYS_socketpair, connected_pairs()?);
-    if network == Network::Host {
+    if sockets == Sockets::Internet {
         rules.insert(libc::SYS_socket, internet_sockets()?);
     }
     Ok(rules)
@@ -368,14 +375,20 @@ fn connected_pairs() -> Compiled<Vec<SeccompRule>> {
         .collect()
 }
 
-/// Streams and datagrams over IPv4 and IPv6; nothing raw.
+/// TCP and UDP over IPv4 and IPv6; nothing raw, and none of the other protocols, such as ICMP, that have the same kinds.
 fn internet_sockets() -> Compiled<Vec<SeccompRule>> {
     let mut rules = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+        for (kind, protocol) in [
+            (libc::SOCK_STREAM, 0),
+            (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+            (libc::SOCK_DGRAM, 0),
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+        ] {
             rules.push(SeccompRule::new(vec![
                 argument(0, SeccompCmpOp::Eq, family as u64)?,
                 argument(1, SeccompCmpOp::MaskedEq(0xf), kind as u64)?,
+                argument(2, SeccompCmpOp::Eq, protocol as u64)?,
             ])?);
         }
     }
@@ -388,12 +401,12 @@ fn argument(position: u8, operator: SeccompCmpOp, value: u64) -> Compiled<Seccom
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWED, ALLOWED_HERE, FIRST_NEWER, Network, filters};
+    use super::{ALLOWED, ALLOWED_HERE, FIRST_NEWER, Sockets, filters};
 
     #[test]
     fn filters_compile_and_fit_into_the_kernel() {
-        for network in [Network::None, Network::Host] {
-            for program in filters(network).unwrap() {
+        for sockets in [Sockets::Pairs, Sockets::Internet] {
+            for program in filters(sockets).unwrap() {
                 assert!(program.len() < 4096, "{} instructions", program.len());
             }
         }

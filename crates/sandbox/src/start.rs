@@ -11,7 +11,7 @@ use std::{
 
 use rustix::{
     pipe::{PipeFlags, pipe_with},
-    process::{Pid, PidfdFlags, WaitIdOptions},
+    process::{Pid, PidfdFlags, WaitId, WaitIdOptions},
 };
 
 use crate::{
@@ -45,27 +45,77 @@ pub(crate) fn start(plan: &mut Plan, mut group: Group, placeholders: Vec<Placeho
 
     // No handler of this process may run in the child.
     let before = sys::set_blocked_signals(SignalSet::All);
-    // SAFETY: the child goes on in `inside::run`, which never returns and follows the rules.
-    let cloned = unsafe { sys::clone_process(plan.namespaces, group.directory.as_ref().map(AsFd::as_fd)) };
-    if let Ok(Cloned::Child) = cloned {
-        inside::run(plan, &ends, &keep);
-    }
+    let cloned = match &plan.network {
+        None => clone(plan, &ends, &keep, &group),
+        Some(_) => clone_in_network(plan, &ends, &keep, &group),
+    };
     sys::set_blocked_signals(SignalSet::These(before));
     drop(ends);
     plan.cgroups.clear();
     group.directory = None;
-    match cloned {
-        Ok(Cloned::Parent { id, process }) => {
+    let born = cloned.and_then(|clone| clone.born());
+    match born {
+        Ok((id, process)) => {
             let tree = Tree::Namespace { status, group, placeholders };
-            confirm(Started { id, process, streams: Some(streams), tree }, &report)
+            confirm(Started { id, process, streams: Some(streams), device: None, tree }, &report)
         }
-        Ok(Cloned::Child) => sys::exit(1),
-        Err(errno) => Err(Refusal::Launch {
+        Err(errno) => Err(reported(&report).unwrap_or(Refusal::Launch {
             mechanism: USER_NAMESPACE,
             doing: "cloning into new namespaces",
             source: errno.into(),
-        }),
+        })),
     }
+}
+
+/// A clone as the launcher sees it.
+enum Clone {
+    /// The child itself.
+    Child { id: i32, process: OwnedFd },
+    /// One that makes the child as its sibling and tells its id.
+    Helper { process: OwnedFd, told: OwnedFd },
+}
+
+impl Clone {
+    /// The id and descriptor of the child.
+    fn born(self) -> rustix::io::Result<(i32, OwnedFd)> {
+        match self {
+            Self::Child { id, process } => Ok((id, process)),
+            Self::Helper { process, told } => {
+                let mut bytes = [0; 4];
+                let read = rustix::io::retry_on_intr(|| rustix::io::read(&told, &mut bytes[..]));
+                let which = || WaitId::PidFd(process.as_fd());
+                rustix::io::retry_on_intr(|| rustix::process::waitid(which(), WaitIdOptions::EXITED))?;
+                let id = if read? == bytes.len() { i32::from_le_bytes(bytes) } else { 0 };
+                let named = Pid::from_raw(id).ok_or(rustix::io::Errno::CHILD)?;
+                // It is a child of this process and not reaped, so the id is its own.
+                Ok((id, rustix::process::pidfd_open(named, PidfdFlags::empty())?))
+            }
+        }
+    }
+}
+
+fn clone(plan: &mut Plan, ends: &Ends, keep: &[u32], group: &Group) -> rustix::io::Result<Clone> {
+    // SAFETY: the child goes on in `inside::run`, which never returns and follows the rules.
+    match unsafe { sys::clone_process(plan.namespaces, group.directory.as_ref().map(AsFd::as_fd)) }? {
+        Cloned::Child => inside::run(plan, ends, keep),
+        Cloned::Parent { id, process } => Ok(Clone::Child { id, process }),
+    }
+}
+
+fn clone_in_network(plan: &mut Plan, ends: &Ends, keep: &[u32], group: &Group) -> rustix::io::Result<Clone> {
+    let (told, tell) = pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: the child goes on in `inside::run_in_network`, which never returns and follows the rules.
+    match unsafe { sys::clone_process(0, None) }? {
+        Cloned::Child => inside::run_in_network(plan, ends, keep, group.directory.as_ref().map(AsFd::as_fd), &tell),
+        Cloned::Parent { process, .. } => Ok(Clone::Helper { process, told }),
+    }
+}
+
+/// What a child that did not come to life reported.
+fn reported(report: &OwnedFd) -> Option<Refusal> {
+    let mut bytes = [0; Failure::LENGTH];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(report, &mut bytes[..]));
+    if read.is_err() { None } else { Failure::decode(&bytes).map(Refusal::Inside) }
 }
 
 fn make_pipes() -> io::Result<(Ends, Streams, OwnedFd, OwnedFd)> {
@@ -127,7 +177,7 @@ pub(crate) fn start_plain(command: &Command, directory: &std::path::Path) -> Res
     match (descriptor, streams) {
         (Ok(process), Some(((stdin, stdout), stderr))) => {
             let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
-            Ok(Started { id, process, streams: Some(streams), tree: Tree::ProcessGroup })
+            Ok(Started { id, process, streams: Some(streams), device: None, tree: Tree::ProcessGroup })
         }
         (descriptor, _) => {
             let killed = child.kill().and_then(|()| child.wait());

@@ -2,10 +2,15 @@
 
 use rustix::io::Errno;
 
-/// One step. The order is the order of execution.
+/// One step. The order is the order of execution; those about networks happen before a sandbox is made.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
+    EnterNetwork,
+    OpenDevice,
+    MakeDevice,
+    SetUpDevice,
+    SendDevice,
     Descriptors,
     JoinCgroup,
     HideCgroups,
@@ -30,7 +35,12 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 26] = [
+        Self::EnterNetwork,
+        Self::OpenDevice,
+        Self::MakeDevice,
+        Self::SetUpDevice,
+        Self::SendDevice,
         Self::Descriptors,
         Self::JoinCgroup,
         Self::HideCgroups,
@@ -57,6 +67,8 @@ impl Step {
     /// The mechanism of the kernel that the step uses.
     pub(crate) const fn mechanism(self) -> &'static str {
         match self {
+            Self::EnterNetwork => HOST_NAMESPACES,
+            Self::OpenDevice | Self::MakeDevice | Self::SetUpDevice | Self::SendDevice => NETWORK_DEVICE,
             Self::JoinCgroup | Self::HideCgroups => CGROUPS,
             Self::MapUser => USER_NAMESPACE,
             Self::PrivateMounts
@@ -80,6 +92,11 @@ impl Step {
     /// What it does, after "while".
     pub(crate) const fn doing(self) -> &'static str {
         match self {
+            Self::EnterNetwork => "entering a network",
+            Self::OpenDevice => "opening /dev/net/tun",
+            Self::MakeDevice => "making a device with /dev/net/tun",
+            Self::SetUpDevice => "giving the device its address and routes",
+            Self::SendDevice => "sending the device to the launcher",
             Self::Descriptors => "closing inherited descriptors",
             Self::JoinCgroup => "joining its cgroup",
             Self::HideCgroups => "hiding the host's cgroups",
@@ -114,6 +131,7 @@ pub(crate) const SECCOMP: &str = "seccomp";
 pub(crate) const LANDLOCK: &str = "landlock";
 pub(crate) const RESOURCE_LIMITS: &str = "resource limits";
 pub(crate) const CGROUPS: &str = "cgroups";
+pub(crate) const NETWORK_DEVICE: &str = "network device (/dev/net/tun)";
 
 /// A failed step, small enough for one atomic write into a pipe.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@
 use std::{
     ffi::CStr,
     mem::size_of,
+    net::Ipv4Addr,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
@@ -58,6 +59,9 @@ pub(crate) enum Cloned {
     Child,
 }
 
+/// Beside the namespaces for [`clone_process`]: the new process is not a child but a sibling of the calling one.
+pub(crate) const SIBLING: u64 = libc::CLONE_PARENT as u64;
+
 /// Clones the calling process, with one thread, into new namespaces and optionally a cgroup.
 ///
 /// # Safety
@@ -68,7 +72,8 @@ pub(crate) unsafe fn clone_process(namespaces: u64, cgroup: Option<BorrowedFd<'_
     let mut arguments = CloneArguments {
         flags: namespaces | libc::CLONE_PIDFD as u64,
         pidfd: ptr::from_mut(&mut process) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling takes over the signal of its maker.
+        exit_signal: if namespaces & SIBLING == 0 { libc::SIGCHLD as u64 } else { 0 },
         ..CloneArguments::default()
     };
     if let Some(cgroup) = cgroup {
@@ -302,4 +307,96 @@ pub(crate) unsafe fn execute(
     // SAFETY: the program is a C string; the lists are the caller's promise.
     let result = unsafe { libc::execve(program.as_ptr(), arguments, environment) };
     check(result.into()).err().unwrap_or(Errno::INVAL)
+}
+
+/// A request about an interface with this name, otherwise zero.
+fn interface_request(name: &CStr) -> Result<libc::ifreq> {
+    // SAFETY: all of it may be zero.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = name.to_bytes_with_nul();
+    if name.len() > request.ifr_name.len() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(name) {
+        *place = *byte as libc::c_char;
+    }
+    Ok(request)
+}
+
+/// Sends a request about an interface.
+fn interface_control(on: BorrowedFd<'_>, request: libc::Ioctl, argument: &libc::ifreq) -> Result<()> {
+    // SAFETY: the requests used in this file read such a struct, which is valid, and some write into it; it is not
+    // used afterwards.
+    let mut argument = *argument;
+    check(unsafe { libc::ioctl(on.as_raw_fd(), request, ptr::from_mut(&mut argument)) }.into())?;
+    Ok(())
+}
+
+/// An internet address as the kernel's requests want it.
+fn internet_address(address: Ipv4Addr) -> libc::sockaddr {
+    // SAFETY: all of both structs may be zero, and they have the same size, which the compiler checks.
+    unsafe {
+        let mut plain: libc::sockaddr_in = std::mem::zeroed();
+        plain.sin_family = libc::AF_INET as libc::sa_family_t;
+        plain.sin_addr.s_addr = u32::from_ne_bytes(address.octets());
+        std::mem::transmute(plain)
+    }
+}
+
+/// Makes an opened `/dev/net/tun` a device for IP packets with this name in the network of the calling thread.
+pub(crate) fn make_tunnel(file: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    interface_control(file, libc::TUNSETIFF, &request)
+}
+
+/// A socket for requests about interfaces.
+pub(crate) fn interface_socket() -> Result<OwnedFd> {
+    rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+}
+
+/// Gives an interface its address and network.
+pub(crate) fn set_interface_address(
+    socket: BorrowedFd<'_>,
+    name: &CStr,
+    address: Ipv4Addr,
+    mask: Ipv4Addr,
+) -> Result<()> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_addr = internet_address(address);
+    interface_control(socket, libc::SIOCSIFADDR, &request)?;
+    request.ifr_ifru.ifru_netmask = internet_address(mask);
+    interface_control(socket, libc::SIOCSIFNETMASK, &request)
+}
+
+/// Sets the size of an interface's packets.
+pub(crate) fn set_interface_mtu(socket: BorrowedFd<'_>, name: &CStr, mtu: libc::c_int) -> Result<()> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_mtu = mtu;
+    interface_control(socket, libc::SIOCSIFMTU, &request)
+}
+
+/// Switches an interface on.
+pub(crate) fn set_interface_up(socket: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    interface_control(socket, libc::SIOCSIFFLAGS, &request)
+}
+
+/// Sends everything without a better way to an interface.
+pub(crate) fn add_default_route(socket: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    // SAFETY: all of it may be zero.
+    let mut route: libc::rtentry = unsafe { std::mem::zeroed() };
+    route.rt_dst = internet_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_genmask = internet_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_flags = libc::RTF_UP;
+    route.rt_dev = name.as_ptr().cast_mut();
+    // SAFETY: the request reads this struct and the name in it, both valid.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, ptr::from_ref(&route)) }.into())?;
+    Ok(())
 }

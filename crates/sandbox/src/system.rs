@@ -117,18 +117,21 @@ impl System {
     }
 
     /// Small files that are written instead of shown.
-    pub(crate) fn written(network: Network) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let always = [
-            ("/etc/passwd", PASSWD),
-            ("/etc/group", GROUP),
-            (
-                "/etc/nsswitch.conf",
-                "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
-            ),
-            ("/etc/hostname", "sandbox\n"),
+    pub(crate) fn written(network: &Network) -> Vec<(&'static str, String)> {
+        let names = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n";
+        let mut files = vec![
+            ("/etc/passwd", PASSWD.to_owned()),
+            ("/etc/group", GROUP.to_owned()),
+            ("/etc/nsswitch.conf", names.to_owned()),
+            ("/etc/hostname", "sandbox\n".to_owned()),
         ];
-        let offline = [("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")];
-        always.into_iter().chain(offline.into_iter().filter(move |_| network == Network::None))
+        if *network != Network::Host {
+            files.push(("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()));
+        }
+        files.extend(
+            network.device().map(|device| ("/etc/resolv.conf", format!("nameserver {}\n", device.name_server))),
+        );
+        files
     }
 }
 

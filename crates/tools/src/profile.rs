@@ -33,6 +33,7 @@ pub fn profile(persona: &Persona, workspace: &Path, mode: SandboxMode, masque: &
         network: if spec.network { Network::Host } else { Network::None },
         limits: limits(&spec.limits),
         masque: Some(masque.to_path_buf()),
+        files: std::collections::BTreeMap::new(),
     })
 }
 

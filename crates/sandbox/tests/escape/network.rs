@@ -20,7 +20,7 @@ async fn connect(network: Network) -> Vec<(String, bool)> {
         listener.set_nonblocking(true).unwrap();
         datagrams.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let profile = Profile { network, ..scene.profile() };
+        let profile = Profile { network: network.clone(), ..scene.profile() };
         let ended = run(&launcher, &profile, &attack("connect").env("MASQUE_ADDRESS", address)).await;
         let arrived = listener.accept().is_ok() || datagrams.recv(&mut [0; 8]).is_ok();
         seen.push((ended.stdout, arrived));
