@@ -6,7 +6,7 @@ use masque_engine::environment::{Activation, ActiveEnvironment, Environments};
 use masque_sandbox::Launcher;
 use masque_store::Store;
 use masque_tools::{
-    environment::{Environment, EnvironmentSpec},
+    environment::{Environment, EnvironmentSpec, HOOK_LIMIT},
     host::{
         HostTool,
         fetch::{FetchLimits, WebFetch},
@@ -23,7 +23,7 @@ use masque_types::{
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
 
-use crate::{host::Host, trust};
+use crate::{authority, host::Host};
 
 /// Activates environments on this machine.
 pub(crate) struct LocalEnvironments {
@@ -37,6 +37,7 @@ impl Environments for LocalEnvironments {
         Box::pin(async move {
             let (persona, mut diagnostics) = self.permitted(&activation)?;
             let spec = EnvironmentSpec {
+                run: activation.run,
                 persona: &persona,
                 policy: &activation.spec.policy,
                 workspace: PathBuf::from(&activation.spec.workspace),
@@ -46,6 +47,9 @@ impl Environments for LocalEnvironments {
                 host_tools: self.host_tools(),
                 private: vec![self.host.home.clone(), self.host.config.clone()],
                 pinned: activation.pinned.as_deref(),
+                secrets: Vec::new(),
+                hook_limit: HOOK_LIMIT,
+                cache: Some(self.host.home.join("cache/mcp")),
             };
             let (environment, found) = Environment::start(spec).await.map_err(|error| error.to_string())?;
             diagnostics.extend(found);
@@ -57,20 +61,18 @@ impl Environments for LocalEnvironments {
 impl LocalEnvironments {
     /// The persona without what its project is not trusted with.
     fn permitted(&self, activation: &Activation) -> Result<(Persona, Vec<Diagnostic>), String> {
-        let mut persona = (*activation.persona).clone();
-        let widens = !persona.mcp_servers.is_empty() || !persona.sandbox.ro.is_empty() || persona.sandbox.network;
-        let is_trusted =
-            !widens || trust::is_persona_trusted(&self.host, &persona).map_err(|error| error.to_string())?;
-        if is_trusted {
+        let (persona, lost) =
+            authority::permitted(&self.host, &activation.persona).map_err(|error| error.to_string())?;
+        if lost.is_empty() {
             return Ok((persona, Vec::new()));
         }
-        persona.mcp_servers.clear();
-        persona.sandbox.ro.clear();
-        persona.sandbox.network = false;
-        let what = "this persona comes with a project that is not trusted with it: its MCP servers are not started, and \
-                    it gets neither the network nor paths outside the workspace";
+        let what = format!(
+            "this persona comes with a project that is not trusted with it and does not get: {}",
+            lost.join(", ")
+        );
         let hint = "look at what the project brings, then: masque trust";
-        Ok((persona.clone(), vec![Diagnostic::warning(persona.source, what).hint(hint)]))
+        let diagnostic = Diagnostic::warning(&persona.source, what).hint(hint);
+        Ok((persona, vec![diagnostic]))
     }
 
     fn host_tools(&self) -> Vec<Arc<dyn HostTool>> {

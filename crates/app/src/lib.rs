@@ -6,8 +6,10 @@
 
 pub mod approvals;
 pub mod audit;
+mod authority;
 mod clock;
 pub mod config;
+pub mod conversations;
 pub mod demo;
 pub mod doctor;
 mod environments;

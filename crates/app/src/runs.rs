@@ -18,28 +18,29 @@ use masque_engine::{
 pub use masque_engine::{
     driver::{Driven, Progress, WhenWaiting},
     output::clipped,
-    state::Outcome,
+    state::{Outcome, Waits},
 };
+use masque_store::NewRun;
 pub use masque_store::RunFilter;
-use masque_store::{NewAudit, NewRun};
 use masque_types::{
     actor::Actor,
     approval::{Approval, ApprovalTerms},
     cost::Limits,
     event::{Event, EventBody},
     id::{Epoch, RunId, Seq},
-    message::{Part, ToolCall, joined_text},
+    message::{Part, joined_text},
     model::Model,
     persona::Persona,
-    policy::{Policy, Rule, Verdict},
-    run::{Command, RunSpec, RunStatus, RunSummary, SandboxMode},
+    policy::{Policy, Rule},
+    run::{Command, ModelChoice, RunSpec, RunStatus, RunSummary, SandboxMode},
     time::Timestamp,
-    tool::EffectClass,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, clock, config::Layer, environments::LocalEnvironments, models::Models, trust, worker};
+use crate::{
+    App, Error, audit, authority, clock, config::Layer, environments::LocalEnvironments, models::Models, trust, worker,
+};
 
 /// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.
 pub const MAX_TASK_BYTES: usize = 1 << 20;
@@ -59,12 +60,16 @@ pub struct StartRun {
     pub ceiling: Vec<Rule>,
     /// How tools are confined.
     pub sandbox: SandboxMode,
+    /// Whether it is a conversation, which waits for the person's next words after each answer.
+    pub conversation: bool,
 }
 
 /// How a run is driven by this process.
 pub struct Drive<'a> {
     /// What to do when only an answer to this question can make the run go on.
     pub when_waiting: &'a (dyn Fn(&Approval) -> WhenWaiting + Send + Sync),
+    /// What to do when a conversation waits for the person's next words. One that stays keeps its environment warm.
+    pub between_turns: WhenWaiting,
     /// Told what happens.
     pub observe: &'a (dyn Fn(Progress<'_>) + Send + Sync),
     /// Stops driving without ending the run.
@@ -81,20 +86,15 @@ impl App {
         check_task(&start.task)?;
         self.check_sandbox(start.sandbox, &start.workspace)?;
         let mut start = start;
-        self.tighten(&mut start)?;
+        start.sandbox = authority::sandbox_of(&self.host, &self.settings, &start.persona, start.sandbox)?;
+        let policy = authority::policy(&self.host, &self.settings, &start.persona, &start.ceiling)?;
         let models = self.models(&start.persona).await?;
         let id = clock::new_run_id();
         let now = self.clock.now();
         let title = clipped(&joined_text(&start.task), 80);
-        let spec = self.spec(actor, &start, models);
-        let audit = NewAudit {
-            at: now,
-            actor: actor.clone(),
-            action: "run.create".to_owned(),
-            run: Some(id),
-            target: start.persona.name.clone(),
-            detail: json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace }),
-        };
+        let spec = self.spec(actor, &start, policy, models);
+        let detail = json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace });
+        let entry = audit::entry(now, actor, "run.create", Some(id), &start.persona.name, detail);
         let created = EventBody::RunCreated { spec: Box::new(spec) };
         let pinned = EventBody::PersonaPinned { persona: Box::new(start.persona.clone()) };
         let event = |seq, body| Event { seq, epoch: 0, at: now, body };
@@ -108,57 +108,46 @@ impl App {
                 status: RunStatus::Running,
                 events: vec![event(1, created), event(2, pinned)],
                 forked_from: None,
-                audit: vec![audit],
+                parent: None,
+                conversation: start.conversation,
+                audit: vec![entry],
             })
             .await?;
         Ok(id)
     }
 
-    fn spec(&self, actor: &Actor, start: &StartRun, models: Models) -> RunSpec {
+    fn spec(&self, actor: &Actor, start: &StartRun, policy: Policy, models: Models) -> RunSpec {
         let persona = &start.persona;
-        let budget = self.settings.count("model.context_tokens").unwrap_or(u64::MAX);
-        // What fits the model, less the answer.
-        let answer = u64::from(models.route.max_output_tokens);
-        let fitting = models.context_tokens.map_or(u64::MAX, |tokens| tokens.saturating_sub(answer));
+        let choice = self.choice(models);
         let ttl = self.settings.duration("approvals.ttl");
         RunSpec {
             task: start.task.clone(),
-            route: models.route,
-            price: models.price,
-            context_tokens: budget.min(fitting),
+            route: choice.route,
+            price: choice.price,
+            context_tokens: choice.context_tokens,
             limits: self.settings.limits().tightest(persona.budget).tightest(start.limits),
-            policy: Policy { ceiling: start.ceiling.clone(), ..Policy::of(persona) },
+            policy,
             approvals: ApprovalTerms { ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)) },
             workspace: start.workspace.display().to_string(),
             sandbox: start.sandbox,
             started_by: actor.clone(),
             parent: None,
+            conversation: start.conversation,
         }
     }
 
-    /// A persona that comes with a project that is not trusted does not reach out without a question: what it read here
-    /// could go with it.
-    fn tighten(&self, start: &mut StartRun) -> Result<(), Error> {
-        let fetch = masque_tools::host::fetch::NAME;
-        let ceiling = Policy {
-            ceiling: start.ceiling.clone(),
-            rules: vec![Rule::new(fetch, Verdict::Allow)],
-            ..Policy::default()
-        };
-        let call = ToolCall { id: String::new(), tool: fetch.to_owned(), arguments: json!({}), signature: None };
-        // A stricter rule of the caller must stay the deciding one.
-        if ceiling.decide(&call, EffectClass::Pure).verdict == Verdict::Allow
-            && !trust::is_persona_trusted(&self.host, &start.persona)?
-        {
-            start.ceiling.push(Rule::new(fetch, Verdict::Ask));
-        }
-        Ok(())
+    /// Whom a run asks, with the context that fits: that of the model, less the answer.
+    pub(crate) fn choice(&self, models: Models) -> ModelChoice {
+        let budget = self.settings.count("model.context_tokens").unwrap_or(u64::MAX);
+        let answer = u64::from(models.route.max_output_tokens);
+        let fitting = models.context_tokens.map_or(u64::MAX, |tokens| tokens.saturating_sub(answer));
+        ModelChoice { route: models.route, price: models.price, context_tokens: budget.min(fitting) }
     }
 
     /// An unconfined run is for a project whose content the user trusts: what a persona of a stranger's repository
     /// starts would run with all the user's rights.
     fn check_sandbox(&self, sandbox: SandboxMode, workspace: &Path) -> Result<(), Error> {
-        if sandbox == SandboxMode::Process {
+        if sandbox != SandboxMode::None {
             return Ok(());
         }
         let project = crate::host::Host::project(workspace);
@@ -185,6 +174,7 @@ impl App {
         let dead = lease.map(|lease| lease.worker).filter(|worker| worker::is_dead(worker));
         let options = DriveOptions {
             when_waiting: drive.when_waiting,
+            between_turns: drive.between_turns,
             observe: drive.observe,
             stop: drive.stop,
             dead_worker: dead.as_deref(),
@@ -219,6 +209,7 @@ impl App {
     ) -> Result<Driven, Error> {
         let options = DriveOptions {
             when_waiting: drive.when_waiting,
+            between_turns: drive.between_turns,
             observe: drive.observe,
             stop: drive.stop,
             dead_worker: None,
@@ -296,11 +287,20 @@ impl App {
         if summary.status.is_final() {
             return Err(Error::refused(format!("{run} is {} already", summary.status.name())));
         }
-        let now = self.clock.now();
-        let command = Command::Cancel { by: actor.clone() };
-        self.store.send(clock::new_command_id(), run, &command, now).await?;
+        self.end_by(run, &Command::Cancel { by: actor.clone() }).await
+    }
+
+    /// Sends a command that ends a run, and sees to it that it does: a worker that holds it ends it at once; otherwise
+    /// this process takes the run.
+    pub(crate) async fn end_by(&self, run: RunId, command: &Command) -> Result<RunSummary, Error> {
+        self.store.send(clock::new_command_id(), run, command, self.clock.now()).await?;
         let quiet = |_: Progress<'_>| {};
-        let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: CancellationToken::new() };
+        let drive = Drive {
+            when_waiting: &|_| WhenWaiting::Park,
+            between_turns: WhenWaiting::Park,
+            observe: &quiet,
+            stop: CancellationToken::new(),
+        };
         // No model is asked any more: a run whose script or provider is gone can be ended too.
         let engine = self.engine_with(Arc::new(self.gateway(&[]).await?));
         self.drive_with(&engine, run, drive).await?;
@@ -440,7 +440,7 @@ pub(crate) fn only_match<T: Copy + std::fmt::Display>(noun: &str, id: &str, matc
     }
 }
 
-fn check_task(task: &[Part]) -> Result<(), Error> {
+pub(crate) fn check_task(task: &[Part]) -> Result<(), Error> {
     let text: usize = task.iter().filter_map(Part::as_text).map(str::len).sum();
     let blank = task.iter().all(|part| part.as_text().is_some_and(|text| text.trim().is_empty()));
     if blank {

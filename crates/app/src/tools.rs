@@ -29,7 +29,10 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
         return specs.into_iter().map(|spec| ToolView { spec, decision: None }).collect();
     };
     let policy = Policy::of(persona);
-    let has = |spec: &ToolSpec| policy.has_tool(&spec.name, spec.effect);
+    let has_skills = !persona.skills.is_empty();
+    let has = |spec: &ToolSpec| {
+        policy.has_tool(&spec.name, spec.effect) && (has_skills || spec.name != masque_tools::host::skill::NAME)
+    };
     specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
 }
 

@@ -94,7 +94,7 @@ fn summary(mut row: Row) -> Result<RunSummary, Error> {
 }
 
 fn read_sandbox(name: &str) -> Result<SandboxMode, Error> {
-    [SandboxMode::Process, SandboxMode::None]
+    [SandboxMode::Process, SandboxMode::Container, SandboxMode::None]
         .into_iter()
         .find(|mode| mode.name() == name)
         .ok_or_else(|| Error::unreadable(format!("the stored sandbox mode `{name}`"), "it is unknown"))

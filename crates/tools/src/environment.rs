@@ -3,28 +3,46 @@
 //! Filtering happens twice, when tools are listed and when they are called: a name that was never listed reaches
 //! nothing. Leaves out whether a call may be made and whether its arguments fit: the engine asks before it calls.
 
+mod ground;
+mod offered;
 mod routes;
+mod secrets;
 mod start;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use masque_sandbox::Launcher;
 use masque_types::{
     BoxFuture,
     diagnostic::Diagnostic,
+    id::RunId,
     persona::Persona,
     policy::Policy,
     run::SandboxMode,
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-use crate::{Error, host::HostTool, mcp};
+use crate::{
+    Error,
+    hooks::{Hooks, When},
+    host::HostTool,
+    mcp,
+};
 use routes::Routes;
+use secrets::Secrets;
+
+pub use secrets::HeldSecret;
+
+/// How long a hook may take when nothing else is said.
+pub const HOOK_LIMIT: Duration = crate::hooks::HOOK_LIMIT;
 
 /// What an environment is made of.
 pub struct EnvironmentSpec<'a> {
+    /// The run that it is for; hooks are told.
+    pub run: RunId,
     /// Whose environment it is.
     pub persona: &'a Persona,
     /// What it may do.
@@ -44,6 +62,12 @@ pub struct EnvironmentSpec<'a> {
     /// The tools as they were when the run started; absent for a new run. A tool that is another one now, or was not
     /// among them, is not offered.
     pub pinned: Option<&'a [ToolSpec]>,
+    /// The secrets that the user granted to the persona, with their values.
+    pub secrets: Vec<HeldSecret>,
+    /// How long a hook may take: [`HOOK_LIMIT`].
+    pub hook_limit: Duration,
+    /// Where the tools of lazily started servers are remembered; without it they are asked for each time.
+    pub cache: Option<PathBuf>,
 }
 
 /// The tools of one activated persona.
@@ -52,8 +76,10 @@ pub struct Environment {
     routes: Routes,
     tool_server: Option<Arc<mcp::Server>>,
     sources: Vec<Arc<mcp::Source>>,
-    /// The home directory of programs that run without a sandbox.
-    home: Mutex<Option<TempDir>>,
+    hooks: Option<Hooks>,
+    secrets: Secrets,
+    /// Private directories that end with the environment.
+    directories: Mutex<Vec<TempDir>>,
 }
 
 impl Environment {
@@ -66,8 +92,17 @@ impl Environment {
         start::start(spec).await
     }
 
-    /// Ends all servers and waits until they are gone. Later calls are refused.
+    /// Tells the persona's hook, ends all servers and waits until they are gone. Later calls are refused.
     pub async fn close(&self) {
+        if let Some(hooks) = &self.hooks
+            && let Some(problem) = hooks.told(When::Deactivate, json!({})).await
+        {
+            tracing::warn!("{problem}");
+        }
+        self.end().await;
+    }
+
+    async fn end(&self) {
         let sources = futures::future::join_all(self.sources.iter().map(|source| source.close()));
         let tool_server = async {
             if let Some(server) = &self.tool_server {
@@ -75,11 +110,25 @@ impl Environment {
             }
         };
         futures::join!(sources, tool_server);
-        if let Some(home) = self.home.lock().await.take()
-            && let Err(error) = home.close()
-        {
-            tracing::warn!(%error, "a private temporary directory could not be removed");
+        for directory in self.directories.lock().await.drain(..) {
+            if let Err(error) = directory.close() {
+                tracing::warn!(%error, "a private temporary directory could not be removed");
+            }
         }
+    }
+
+    /// One call, with the guard before it and the hook after it.
+    async fn guarded(&self, invocation: &Invocation) -> ToolOutput {
+        let Some(hooks) = &self.hooks else {
+            return self.secrets.scrub_output(self.routes.call(self.tool_server.as_deref(), invocation).await);
+        };
+        if let Err(reason) = hooks.guard(invocation).await {
+            return ToolOutput::error(self.secrets.scrub(&reason));
+        }
+        let output = self.routes.call(self.tool_server.as_deref(), invocation).await;
+        let output = self.secrets.scrub_output(output);
+        hooks.after(invocation, &output).await;
+        output
     }
 }
 
@@ -89,7 +138,7 @@ impl Toolbox for Environment {
     }
 
     fn call<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ToolOutput> {
-        Box::pin(self.routes.call(self.tool_server.as_deref(), invocation))
+        Box::pin(self.guarded(invocation))
     }
 
     fn probe<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ProbeAnswer> {

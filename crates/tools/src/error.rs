@@ -64,6 +64,16 @@ pub enum Error {
     /// The connection of a tool server broke.
     #[error("the tool server's connection failed: {0}")]
     Serve(String),
+    /// A hook cannot be run.
+    #[error("the hook {hook} of persona `{persona}`: {problem}")]
+    Hook {
+        /// The persona.
+        persona: String,
+        /// The hook's key.
+        hook: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// The private directory of programs that run without a sandbox cannot be made.
     #[error(
         "a private temporary directory cannot be made: {0}; check the permissions and the space of the temporary directory"

@@ -8,10 +8,12 @@ mod builtin;
 pub mod environment;
 mod error;
 mod failure;
+mod hooks;
 pub mod host;
 mod lines;
 mod mcp;
 mod profile;
+mod program;
 pub mod server;
 mod stop;
 mod workspace;
@@ -25,7 +27,7 @@ pub use profile::profile;
 #[must_use]
 pub fn builtin_specs() -> Vec<ToolSpec> {
     let mut specs: Vec<ToolSpec> = builtin::ALL.iter().map(builtin::Builtin::spec).collect();
-    specs.extend([host::ask::spec(), host::fetch::spec(), host::result::spec()]);
+    specs.extend([host::ask::spec(), host::fetch::spec(), host::result::spec(), host::skill::spec()]);
     specs.sort_by(|one, two| one.name.cmp(&two.name));
     specs
 }

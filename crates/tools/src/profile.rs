@@ -19,10 +19,9 @@ pub fn profile(persona: &Persona, workspace: &Path, mode: SandboxMode, masque: &
     let spec = &persona.sandbox;
     Ok(Profile {
         isolation: match mode {
-            SandboxMode::Process => Isolation::Process,
+            SandboxMode::Process | SandboxMode::Container => Isolation::Process,
             SandboxMode::None => Isolation::None,
         },
-        workspace: workspace.to_path_buf(),
         writable: match writable(persona)? {
             None => vec![workspace.to_path_buf()],
             Some(directories) => directories.iter().map(|directory| workspace.join(directory)).collect(),
@@ -33,7 +32,7 @@ pub fn profile(persona: &Persona, workspace: &Path, mode: SandboxMode, masque: &
         network: if spec.network { Network::Host } else { Network::None },
         limits: limits(&spec.limits),
         masque: Some(masque.to_path_buf()),
-        files: std::collections::BTreeMap::new(),
+        ..Profile::new(workspace.to_path_buf())
     })
 }
 

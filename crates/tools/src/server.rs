@@ -1,12 +1,13 @@
 //! The tool server: the built-in tools over MCP on standard input and output, inside the sandbox.
 //!
-//! Leaves out whether a call may be made: by the time a call arrives here, the policy has allowed it. Starts nothing
-//! on its own and keeps no state between calls.
+//! By the time a call arrives here the engine has asked the policy, and a human where the policy says so. What the policy
+//! denies is neither listed nor performed here either. Starts nothing on its own and keeps no state between calls.
 
 use std::{path::PathBuf, sync::Arc};
 
 use masque_types::{
-    message::Part,
+    message::{Part, ToolCall},
+    policy::{Policy, Verdict},
     tool::{EffectClass, ProbeAnswer, ToolOutput},
 };
 use rmcp::{
@@ -37,7 +38,7 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "masque/idempotency-key";
 const ANSWER: &str = "masque/answer";
 
 /// What a tool server serves. Given to `masque tool-server` as JSON in its one argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolServerConfig {
     /// The directory that the tools work in.
@@ -51,13 +52,16 @@ pub struct ToolServerConfig {
     /// Directories in the workspace that can be written; absent means all of it.
     #[serde(default)]
     pub writable: Option<Vec<PathBuf>>,
+    /// What the persona may do; absent means every tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
 }
 
 impl ToolServerConfig {
     /// A workspace without further limits.
     #[must_use]
     pub fn new(workspace: PathBuf) -> Self {
-        Self { workspace, hidden: Vec::new(), read_only: Vec::new(), writable: None }
+        Self { workspace, hidden: Vec::new(), read_only: Vec::new(), writable: None, policy: None }
     }
 
     /// Reads the argument of `masque tool-server`.
@@ -96,11 +100,13 @@ pub async fn serve_on(
 struct Server {
     workspace: Arc<Workspace>,
     processes: Arc<Processes>,
+    policy: Option<Arc<Policy>>,
 }
 
 impl Server {
     fn new(config: &ToolServerConfig) -> Result<Self, Error> {
-        Ok(Self { workspace: Arc::new(Workspace::open(config)?), processes: Arc::default() })
+        let policy = config.policy.clone().map(Arc::new);
+        Ok(Self { workspace: Arc::new(Workspace::open(config)?), processes: Arc::default(), policy })
     }
 
     async fn run(
@@ -111,6 +117,19 @@ impl Server {
         let broken = |error: String| Error::Serve(error);
         let service = self.serve((input, output)).await.map_err(|error| broken(error.to_string()))?;
         service.waiting().await.map(drop).map_err(|error| broken(error.to_string()))
+    }
+
+    fn has(&self, tool: &Builtin) -> bool {
+        self.policy.as_ref().is_none_or(|policy| policy.has_tool(tool.name, tool.effect))
+    }
+
+    /// Why the policy does not let the call be made; `None` when it may.
+    fn refusal(&self, tool: &Builtin, arguments: &Value) -> Option<String> {
+        let policy = self.policy.as_ref()?;
+        let (id, name) = (String::new(), tool.name.to_owned());
+        let call = ToolCall { id, tool: name, arguments: arguments.clone(), signature: None };
+        let decision = policy.decide(&call, tool.effect);
+        (decision.verdict == Verdict::Deny).then(|| format!("`{}` is denied: {}", tool.name, decision.reason))
     }
 
     async fn perform(&self, tool: &'static Builtin, arguments: Value, question: Wanted) -> CallToolResult {
@@ -153,7 +172,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(builtin::ALL.iter().map(described).collect()))
+        Ok(ListToolsResult::with_all_items(builtin::ALL.iter().filter(|tool| self.has(tool)).map(described).collect()))
     }
 
     async fn call_tool(
@@ -162,6 +181,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = builtin::find(&request.name)
+            .filter(|tool| self.has(tool))
             .ok_or_else(|| ErrorData::invalid_params(format!("there is no tool `{}`", request.name), None))?;
         // Before the handler is called the protocol library moves the metadata to the context.
         let is_probe = [request.meta.as_ref(), Some(&context.meta)]
@@ -170,6 +190,9 @@ impl ServerHandler for Server {
             .any(|meta| meta.0.0.get(PROBE).and_then(Value::as_bool) == Some(true));
         let wanted = if is_probe { Wanted::Probe } else { Wanted::Call };
         let arguments = request.arguments.map_or(Value::Null, Value::Object);
+        if let Some(refusal) = self.refusal(tool, &arguments) {
+            return Ok(result(ToolOutput::error(refusal)).into());
+        }
         tokio::select! {
             result = self.perform(tool, arguments, wanted) => Ok(result.into()),
             () = context.ct.cancelled() => Err(ErrorData::internal_error("the call was cancelled", None)),

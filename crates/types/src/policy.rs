@@ -209,6 +209,15 @@ impl Policy {
         Self { mode: persona.mode.min(self.mode), grants, ceiling: self.ceiling.clone(), ..Self::of(persona) }
     }
 
+    /// Takes something away: adds a rule to the ceiling, unless the ceiling is as strict there already. Among rules the
+    /// more specific one wins, so that a mild new one could otherwise lift a stricter pattern.
+    pub fn narrow(&mut self, rule: Rule) {
+        let standing = strongest(self.ceiling.iter(), &rule.tool, None);
+        if standing.is_none_or(|standing| standing.effect < rule.effect) {
+            self.ceiling.push(rule);
+        }
+    }
+
     /// Whether the persona has a tool at all; a tool without is invisible to the model and refused at call.
     #[must_use]
     pub fn has_tool(&self, tool: &str, effect: EffectClass) -> bool {
@@ -386,6 +395,19 @@ mod tests {
 
     fn rule(tool: &str, path: Option<&str>, effect: Verdict) -> Rule {
         Rule { tool: tool.into(), path: path.map(Into::into), effect }
+    }
+
+    #[test]
+    fn narrowing_never_lifts_a_stricter_pattern() {
+        let fetch = call("web.fetch", "");
+        for (before, expected) in
+            [(vec![], Verdict::Ask), (vec![rule("web.*", None, Verdict::Deny)], Verdict::Deny)]
+        {
+            let rules = vec![rule("web.fetch", None, Verdict::Allow)];
+            let mut policy = Policy { rules, ceiling: before, ..Policy::default() };
+            policy.narrow(Rule::new("web.fetch", Verdict::Ask));
+            assert_eq!(policy.decide(&fetch, EffectClass::Pure).verdict, expected);
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct RunSpec {
 pub enum SandboxMode {
     /// Namespaces, seccomp and limits on this machine.
     Process,
+    /// A container of Podman or Docker.
+    Container,
     /// Not at all: asked for by name, shown in every listing.
     None,
 }
@@ -58,6 +60,7 @@ impl SandboxMode {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Container => "container",
             Self::None => "none",
         }
     }

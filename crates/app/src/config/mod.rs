@@ -14,6 +14,7 @@ use masque_types::{
     cost::{Limits, MicroUsd},
     diagnostic::Diagnostic,
     model::ModelRef,
+    policy::Mode,
     run::SandboxMode,
 };
 
@@ -277,10 +278,20 @@ impl Settings {
         }
     }
 
+    /// The mode that the person asked for; absent means the persona's own.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        Mode::from_name(&self.text("run.mode"))
+    }
+
     /// How tools are confined.
     #[must_use]
     pub fn sandbox(&self) -> SandboxMode {
-        if self.text("sandbox.mode") == "none" { SandboxMode::None } else { SandboxMode::Process }
+        match self.text("sandbox.mode").as_str() {
+            "none" => SandboxMode::None,
+            "container" => SandboxMode::Container,
+            _ => SandboxMode::Process,
+        }
     }
 
     /// Whether Landlock is used as a second layer.

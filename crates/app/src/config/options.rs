@@ -90,6 +90,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Tighten,
         "Active time of a run; waiting for people does not count",
     ),
+    option(
+        "run.mode",
+        Kind::Choice(&["persona", "plan", "default", "accept-edits", "auto"]),
+        "persona",
+        ProjectRule::Never,
+        "What a run does where no rule speaks; `persona` is as the persona's file says",
+    ),
     option("run.lease", Kind::Duration, "10s", ProjectRule::Never, "How long a dead worker blocks its run"),
     option(
         "approvals.ttl",
@@ -98,7 +105,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Tighten,
         "How long a question waits before the call is denied",
     ),
-    option("sandbox.mode", Kind::Choice(&["process", "none"]), "process", ProjectRule::Never, "How tools are confined"),
+    option(
+        "sandbox.mode",
+        Kind::Choice(&["process", "container", "none"]),
+        "process",
+        ProjectRule::Never,
+        "How tools are confined",
+    ),
     option(
         "sandbox.landlock",
         Kind::Choice(&["auto", "off"]),

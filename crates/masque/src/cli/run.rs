@@ -44,9 +44,12 @@ pub(crate) struct Arguments {
     /// Models to ask, first choice first: provider/model, separated by commas
     #[arg(short, long, value_name = "MODELS")]
     model: Option<String>,
-    /// How tools are confined: process, none
+    /// How tools are confined: process, container, none
     #[arg(long, value_name = "MODE")]
     sandbox: Option<String>,
+    /// What is done where no rule speaks: plan, default, accept-edits, auto
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
     /// Tools that are denied in this run, by name or pattern
     #[arg(long, value_name = "TOOL")]
     deny: Vec<String>,
@@ -75,6 +78,7 @@ impl Arguments {
         let given = [
             ("model.default", "--model", &self.model),
             ("sandbox.mode", "--sandbox", &self.sandbox),
+            ("run.mode", "--mode", &self.mode),
             ("run.steps", "--max-steps", &self.max_steps),
             ("run.tokens", "--max-tokens", &self.max_tokens),
             ("run.usd", "--max-usd", &self.max_usd),
@@ -102,6 +106,7 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
         limits: Limits::default(),
         ceiling: arguments.deny.iter().map(|tool| Rule::new(tool, Verdict::Deny)).collect(),
         sandbox: context.settings.sandbox(),
+        conversation: false,
     };
     let actor = context.actor();
     let app = context.open().await?;

@@ -73,6 +73,7 @@ impl Live {
     fn head(&self, summary: &RunSummary) {
         let sandbox = match summary.sandbox {
             SandboxMode::Process => String::new(),
+            SandboxMode::Container => " in a container".to_owned(),
             SandboxMode::None => format!(" {WARNING}without sandbox{WARNING:#}"),
         };
         self.progress(&format!("{BOLD}{}{BOLD:#} {DIM}{}{DIM:#}{sandbox}", summary.persona, summary.id));
@@ -278,6 +279,17 @@ impl Live {
         let took = style::duration(summary.updated_at.since(summary.created_at));
         let name = summary.status.name();
         self.progress(&format!("{mark}{name}{mark:#} {DIM}{}, {took}{DIM:#}", style::spend(&summary.spend)));
+    }
+
+    /// Shows the answer of a turn, after which a conversation waits for the person.
+    pub(crate) fn turn_over(&self, text: &str) {
+        self.make_room();
+        let streamed = self.streams && self.inner().streamed;
+        match self.output {
+            Output::Json => render::json(&json!({ "v": 1, "run": self.run, "type": "turn_ended", "text": text })),
+            Output::Text if !streamed && !text.is_empty() => render::line(&style::harmless(text.trim_end())),
+            Output::Text | Output::StreamJson => {}
+        }
     }
 
     /// Shows what the run waits for.

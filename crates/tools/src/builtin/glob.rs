@@ -1,6 +1,5 @@
 //! `fs.glob`: files by name.
 
-use globset::GlobBuilder;
 use masque_types::tool::EffectClass;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -40,13 +39,7 @@ struct Arguments {
 fn run(call: &Call, value: Value) -> Outcome {
     let asked: Arguments = arguments(value)?;
     let start = call.workspace.relative(asked.path.as_deref().unwrap_or("."))?;
-    let pattern = asked.pattern.trim_start_matches("./");
-    let anchored = if pattern.contains('/') { pattern.to_owned() } else { format!("**/{pattern}") };
-    let glob = GlobBuilder::new(&anchored)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| walk::wrong_pattern(&asked.pattern, error.kind()))?
-        .compile_matcher();
+    let glob = walk::path_matcher(&asked.pattern)?;
     let mut found = Vec::new();
     for entry in walk::builder(call, &start, Ignored::from(asked.include_ignored))?.build().flatten() {
         call.stop.check()?;

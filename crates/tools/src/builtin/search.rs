@@ -2,7 +2,6 @@
 
 use std::{io, path::Path};
 
-use globset::{GlobBuilder, GlobMatcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
 use ignore::types::TypesBuilder;
@@ -74,7 +73,7 @@ fn run(call: &Call, value: Value) -> Outcome {
     let asked: Arguments = arguments(value)?;
     let start = call.workspace.relative(asked.path.as_deref().unwrap_or("."))?;
     let matcher = matcher(&asked)?;
-    let glob = asked.glob.as_deref().map(glob_matcher).transpose()?;
+    let glob = asked.glob.as_deref().map(walk::path_matcher).transpose()?;
     let mut builder = walk::builder(call, &start, Ignored::from(asked.include_ignored))?;
     if let Some(name) = &asked.file_type {
         builder.types(types(name)?);
@@ -112,12 +111,6 @@ fn matcher(asked: &Arguments) -> Outcome<RegexMatcher> {
         .map_err(|error| {
             Failure::new(format!("the pattern is not valid: {error}; set `literal` to search for it as plain text"))
         })
-}
-
-fn glob_matcher(pattern: &str) -> Outcome<GlobMatcher> {
-    let anchored = if pattern.contains('/') { pattern.to_owned() } else { format!("**/{pattern}") };
-    let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
-    Ok(glob.map_err(|error| walk::wrong_pattern(pattern, error.kind()))?.compile_matcher())
 }
 
 fn types(name: &str) -> Outcome<ignore::types::Types> {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use globset::{GlobBuilder, GlobMatcher};
 use ignore::{DirEntry, WalkBuilder};
 use masque_types::tool::ToolOutput;
 
@@ -67,6 +68,18 @@ fn add_parents(builder: &mut WalkBuilder, workspace: &Workspace) {
     let _ = builder.add_ignore(workspace.root().join(".gitignore"));
 }
 
+/// The matcher of a pattern over paths. Without `/` it holds for the name of a file in any directory; `*` stops at `/`.
+///
+/// # Errors
+/// When the pattern is not valid.
+pub(super) fn path_matcher(pattern: &str) -> Outcome<GlobMatcher> {
+    let relative = pattern.trim_start_matches("./");
+    let anchored = if relative.contains('/') { relative.to_owned() } else { format!("**/{relative}") };
+    let glob = GlobBuilder::new(&anchored).literal_separator(true).build();
+    let wrong = |error: globset::Error| Failure::new(format!("the pattern `{pattern}` is not valid: {}", error.kind()));
+    Ok(glob.map_err(wrong)?.compile_matcher())
+}
+
 /// An entry's path from the workspace on.
 pub(super) fn relative<'e>(workspace: &Workspace, entry: &'e DirEntry) -> &'e Path {
     entry.path().strip_prefix(workspace.root()).unwrap_or_else(|_| entry.path())
@@ -87,9 +100,4 @@ pub(super) fn listing(lines: &[String], more: bool, empty: &str) -> ToolOutput {
         text.push_str(&format!("\n[only the first {} are shown: narrow the path or the pattern]", lines.len()));
     }
     ToolOutput::text(text)
-}
-
-/// A failure about a pattern.
-pub(super) fn wrong_pattern(pattern: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("the pattern `{pattern}` is not valid: {error}"))
 }

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod fetch;
 mod page;
 pub mod result;
+pub mod skill;
 mod target;
 
 use masque_types::{

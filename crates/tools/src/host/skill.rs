@@ -30,9 +30,10 @@ struct Arguments {
 pub fn spec() -> ToolSpec {
     ToolSpec {
         name: NAME.to_owned(),
-        description: "Gives the full instructions of one of your skills by its name. Use it before you begin with work \
+        description:
+            "Gives the full instructions of one of your skills by its name. Use it before you begin with work \
                       that the description of a listed skill fits, and follow what it says."
-            .to_owned(),
+                .to_owned(),
         input_schema: schema_of::<Arguments>(),
         output_schema: None,
         effect: EffectClass::Pure,

@@ -1,8 +1,8 @@
 //! One live connection to a server: the transport, the handshake, the program behind it, and its end.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use masque_sandbox::{Child, Command, Exit, Launcher, Profile};
+use masque_sandbox::Exit;
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::{
     Peer, RoleClient, ServiceExt as _,
@@ -12,6 +12,7 @@ use rmcp::{
 };
 
 use super::stderr::Tail;
+use crate::program::{self, Start, Starter};
 
 /// How long a program may take to end by itself after its input was closed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) enum How {
     /// A program started in a sandbox, over its standard streams.
-    Program { launcher: Launcher, profile: Arc<Profile>, command: Command },
+    Program { starter: Starter, start: Start },
     /// A server over HTTP.
     Http { url: String, headers: HashMap<HeaderName, HeaderValue> },
 }
@@ -52,7 +53,7 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Program {
-    child: Child,
+    program: program::Program,
     stderr: Tail,
 }
 
@@ -63,19 +64,19 @@ impl Connection {
     /// When the sandbox cannot be made, or there is no handshake within the limit.
     pub(super) async fn open(how: &How, limit: Duration) -> Result<Self, StartFailure> {
         match how {
-            How::Program { launcher, profile, command } => {
-                let child = launcher.spawn(profile, command).map_err(StartFailure::Sandbox)?;
-                Self::over_pipes(child, limit).await
+            How::Program { starter, start } => {
+                let program = starter.start(start).await.map_err(StartFailure::Sandbox)?;
+                Self::over_pipes(program, limit).await
             }
             How::Http { url, headers } => Self::over_http(url, headers.clone(), limit).await,
         }
     }
 
-    async fn over_pipes(mut child: Child, limit: Duration) -> Result<Self, StartFailure> {
-        let (input, output) = (child.take_stdin(), child.take_stdout());
-        let mut program = Program { stderr: Tail::of(child.take_stderr()), child };
+    async fn over_pipes(mut started: program::Program, limit: Duration) -> Result<Self, StartFailure> {
+        let (input, output) = (started.take_stdin(), started.take_stdout());
+        let mut program = Program { stderr: Tail::of(started.take_stderr()), program: started };
         let (Some(input), Some(output)) = (input, output) else {
-            let _ = program.child.kill().await;
+            program.program.kill().await;
             return Err(StartFailure::Server("its standard streams are not connected".to_owned()));
         };
         let reason = match tokio::time::timeout(limit, client().serve((output, input))).await {
@@ -130,15 +131,13 @@ impl Connection {
 impl Program {
     /// Its input is closed: it may end by itself for a moment, then it is ended.
     async fn end(mut self) -> String {
-        let exit = match tokio::time::timeout(GRACE, self.child.wait()).await {
+        let exit = match tokio::time::timeout(GRACE, self.program.wait()).await {
             Ok(Ok(Exit::Code(0))) | Err(_) => String::new(),
             Ok(Ok(Exit::Code(code))) => format!("[it ended with code {code}]\n"),
             Ok(Ok(Exit::Signal(signal))) => format!("[it was ended by signal {signal}]\n"),
             Ok(Err(error)) => format!("[{error}]\n"),
         };
-        if let Err(error) = self.child.kill().await {
-            tracing::warn!(%error, "a server's program could not be ended");
-        }
+        self.program.kill().await;
         exit + &self.stderr.end().await
     }
 }

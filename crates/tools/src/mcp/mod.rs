@@ -3,6 +3,7 @@
 //! Everything that a server says about itself is data of a stranger: names are checked, texts cleaned and cut, and a
 //! tool that changes after the run started is not called any more.
 
+mod cache;
 mod catalogue;
 mod connection;
 mod content;
@@ -13,5 +14,6 @@ mod stderr;
 
 pub(crate) use connection::{How, StartFailure};
 pub(crate) use content::output;
+pub(crate) use sanitise::{SHORT, clean};
 pub(crate) use server::{CallFailure, Request, Server};
 pub(crate) use source::{Source, headers};

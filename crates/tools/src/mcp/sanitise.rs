@@ -5,11 +5,11 @@ use serde_json::Value;
 /// Characters of a tool's description.
 pub(super) const DESCRIPTION: usize = 4_000;
 /// Characters of a parameter's description or of an error text.
-pub(super) const SHORT: usize = 2_000;
+pub(crate) const SHORT: usize = 2_000;
 
 /// The text without control, zero-width, bidirectional and tag characters, at most `longest` characters long. Line
 /// feeds and tabs stay.
-pub(super) fn clean(text: &str, longest: usize) -> String {
+pub(crate) fn clean(text: &str, longest: usize) -> String {
     let mut visible = text.chars().filter(|letter| !is_invisible(*letter));
     let mut cleaned: String = visible.by_ref().take(longest).collect();
     if visible.next().is_some() {

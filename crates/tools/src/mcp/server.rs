@@ -34,6 +34,8 @@ struct Slot {
     /// Which start this is, from 1.
     generation: u64,
     crashes: u32,
+    /// Whether it was not started yet, or was ended by us until it is needed.
+    resting: bool,
     closed: bool,
 }
 
@@ -69,6 +71,21 @@ impl Server {
         Ok(Self { name, how, limit, slot: Mutex::new(slot) })
     }
 
+    /// A server that is started on its first call.
+    pub(super) fn idle(name: String, how: How, limit: Duration) -> Self {
+        let slot = Slot { resting: true, ..Slot::default() };
+        Self { name, how, limit, slot: Mutex::new(slot) }
+    }
+
+    /// Ends the program until it is needed.
+    pub(super) async fn rest(&self) {
+        let mut slot = self.slot.lock().await;
+        slot.resting = true;
+        if let Some(connection) = slot.connection.take() {
+            connection.end().await;
+        }
+    }
+
     /// The live connection; starts the server again when it has ended since the last call.
     ///
     /// # Errors
@@ -81,6 +98,21 @@ impl Server {
         if let Some(connection) = slot.connection.as_ref().filter(|connection| connection.is_alive()) {
             return Ok(Line { peer: connection.peer(), generation: slot.generation });
         }
+        if !slot.resting {
+            self.take_crash(&mut slot).await?;
+        }
+        let connection = Connection::open(&self.how, self.limit)
+            .await
+            .map_err(|failure| CallFailure(format!("`{}` could not be started: {failure}", self.name)))?;
+        slot.resting = false;
+        slot.generation += 1;
+        let line = Line { peer: connection.peer(), generation: slot.generation };
+        slot.connection = Some(connection);
+        Ok(line)
+    }
+
+    /// Counts the end of a server that nobody ended, and waits before the next start.
+    async fn take_crash(&self, slot: &mut Slot) -> Result<(), CallFailure> {
         let said = match slot.connection.take() {
             Some(connection) => connection.end().await,
             None => String::new(),
@@ -93,13 +125,7 @@ impl Server {
         }
         tracing::warn!(server = %self.name, crashes = slot.crashes, "the server ended and is started again");
         tokio::time::sleep(BACKOFF * 2_u32.saturating_pow(slot.crashes - 1)).await;
-        let connection = Connection::open(&self.how, self.limit).await.map_err(|failure| {
-            CallFailure(format!("`{}` ended and could not be started again: {failure}", self.name))
-        })?;
-        slot.generation += 1;
-        let line = Line { peer: connection.peer(), generation: slot.generation };
-        slot.connection = Some(connection);
-        Ok(line)
+        Ok(())
     }
 
     /// Performs a call on whatever connection is live.

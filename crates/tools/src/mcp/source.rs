@@ -1,6 +1,6 @@
 //! One MCP server as a source of tools: what it had at the start, and calls to exactly that.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use masque_types::{
     diagnostic::Diagnostic,
@@ -8,10 +8,12 @@ use masque_types::{
     tool::{Invocation, Place, ToolOutput, ToolSpec},
 };
 use reqwest::header::{HeaderName, HeaderValue};
+use rmcp::model::Tool;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::{
+    cache::Cache,
     catalogue::{self, Catalogue, Origin},
     connection::{How, StartFailure},
     content,
@@ -25,6 +27,8 @@ pub(crate) struct Source {
     server: Arc<Server>,
     origin: Origin,
     catalogue: Catalogue,
+    /// Where the list of a lazily started server is kept.
+    cache: Option<Cache>,
     /// What the newest start of the server lists.
     newest: Mutex<Newest>,
 }
@@ -36,7 +40,8 @@ struct Newest {
 }
 
 impl Source {
-    /// Starts a server and lists its tools.
+    /// Starts a server and lists its tools. One that is started lazily is not started when its list is kept in the
+    /// directory `kept`; else it is started, asked for its list, and ended until it is needed.
     ///
     /// # Errors
     /// When it does not start, or does not list its tools.
@@ -45,13 +50,20 @@ impl Source {
         file: &str,
         settings: &McpServer,
         how: How,
+        kept: Option<&Path>,
     ) -> Result<(Self, Vec<Diagnostic>), StartFailure> {
         let place = match settings.transport {
             McpTransport::Stdio { .. } => Place::Sandbox,
             McpTransport::Http { .. } => Place::Remote,
         };
         let origin = Origin { server: name.to_owned(), file: file.to_owned(), place, settings: settings.clone() };
-        let server = Arc::new(Server::start(format!("mcp:{name}"), how, settings.timeout).await?);
+        let cache = kept.filter(|_| settings.lazy).and_then(|directory| Cache::of(directory, settings));
+        let server_name = format!("mcp:{name}");
+        if let Some(listed) = cache.as_ref().and_then(Cache::read) {
+            let server = Arc::new(Server::idle(server_name, how, settings.timeout));
+            return Ok(Self::listed(server, origin, listed, cache, 0));
+        }
+        let server = Arc::new(Server::start(server_name, how, settings.timeout).await?);
         let listed = match server.line().await {
             Ok(line) => catalogue::ask(&line.peer, settings.timeout).await,
             Err(CallFailure(reason)) => Err(reason),
@@ -63,9 +75,25 @@ impl Source {
                 return Err(StartFailure::Server(reason));
             }
         };
+        if settings.lazy {
+            server.rest().await;
+        }
+        if let Some(cache) = &cache {
+            cache.write(&listed);
+        }
+        Ok(Self::listed(server, origin, listed, cache, 1))
+    }
+
+    fn listed(
+        server: Arc<Server>,
+        origin: Origin,
+        listed: Vec<Tool>,
+        cache: Option<Cache>,
+        generation: u64,
+    ) -> (Self, Vec<Diagnostic>) {
         let (catalogue, diagnostics) = catalogue::catalogue(&origin, listed);
-        let newest = Mutex::new(Newest { generation: 1, catalogue: catalogue.clone() });
-        Ok((Self { server, origin, catalogue, newest }, diagnostics))
+        let newest = Mutex::new(Newest { generation, catalogue: catalogue.clone() });
+        (Self { server, origin, catalogue, cache, newest }, diagnostics)
     }
 
     /// Its tools by the server's own names.
@@ -96,6 +124,9 @@ impl Source {
         let mut newest = self.newest.lock().await;
         if newest.generation != line.generation {
             let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await.map_err(CallFailure)?;
+            if let Some(cache) = &self.cache {
+                cache.write(&listed);
+            }
             let (catalogue, _) = catalogue::catalogue(&self.origin, listed);
             *newest = Newest { generation: line.generation, catalogue };
         }

@@ -98,6 +98,10 @@ impl Stage {
             private: Vec::new(),
             host_tools: vec![Arc::new(fetch::WebFetch::new(fetch::FetchLimits::default()))],
             pinned,
+            run: RunId::from_uuid(uuid::Uuid::nil()),
+            secrets: Vec::new(),
+            hook_limit: Duration::from_secs(60),
+            cache: None,
         };
         let (environment, diagnostics) = Environment::start(spec).await.unwrap();
         Self { workspace, environment, diagnostics }

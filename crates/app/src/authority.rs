@@ -1,0 +1,104 @@
+//! What a persona may do here: its policy under what the person asked for, and what it loses while the project that it
+//! came with is not trusted.
+//!
+//! Leaves out deciding about calls, which is [`Policy`]'s, and enforcing, which is the environment's.
+
+use masque_tools::host::fetch;
+use masque_types::{
+    persona::{Backend, Hooks, Persona},
+    policy::{Mode, Policy, Rule, Verdict},
+    run::SandboxMode,
+};
+
+use crate::{
+    Error,
+    config::{Layer, Settings},
+    host::Host,
+    trust,
+};
+
+/// The policy of a run that a person starts: the persona's own under the person's ceiling, in the mode that the person
+/// asked for. A persona that comes with a project that is not trusted gets no wider mode than the default one, and does
+/// not reach out without a question: what it read here could go with it.
+///
+/// # Errors
+/// When the list of trusted projects or the project's content cannot be read.
+pub(crate) fn policy(host: &Host, settings: &Settings, persona: &Persona, ceiling: &[Rule]) -> Result<Policy, Error> {
+    let mut policy = Policy { ceiling: ceiling.to_vec(), ..Policy::of(persona) };
+    let trusted = trust::is_persona_trusted(host, persona)?;
+    if !trusted {
+        policy.mode = policy.mode.min(Mode::Default);
+        policy.narrow(Rule::new(fetch::NAME, Verdict::Ask));
+    }
+    if let Some(asked) = settings.mode() {
+        policy.mode = asked;
+    }
+    Ok(policy)
+}
+
+/// The persona without what its project is not trusted with, and what that is, in words.
+///
+/// # Errors
+/// As for [`policy`].
+pub(crate) fn permitted(host: &Host, persona: &Persona) -> Result<(Persona, Vec<&'static str>), Error> {
+    let widening = widening(persona);
+    if widening.is_empty() || trust::is_persona_trusted(host, persona)? {
+        return Ok((persona.clone(), Vec::new()));
+    }
+    let mut persona = persona.clone();
+    persona.mcp_servers.clear();
+    persona.hooks = Hooks::default();
+    persona.secrets.clear();
+    persona.sandbox.ro.clear();
+    persona.sandbox.network = false;
+    persona.sandbox.hosts.clear();
+    persona.sandbox.backend = Backend::Auto;
+    persona.sandbox.container = None;
+    Ok((persona, widening))
+}
+
+/// What of a persona widens its rights or starts programs of its own.
+fn widening(persona: &Persona) -> Vec<&'static str> {
+    let sandbox = &persona.sandbox;
+    let parts = [
+        (!persona.mcp_servers.is_empty(), "MCP servers"),
+        (!persona.hooks.is_empty(), "hooks"),
+        (!persona.secrets.is_empty(), "secrets"),
+        (!sandbox.ro.is_empty(), "paths outside the workspace"),
+        (sandbox.network || !sandbox.hosts.is_empty(), "the network"),
+        (wants_container(persona), "its container"),
+    ];
+    parts.into_iter().filter(|(wanted, _)| *wanted).map(|(_, what)| what).collect()
+}
+
+fn wants_container(persona: &Persona) -> bool {
+    match persona.sandbox.backend {
+        Backend::Process => false,
+        Backend::Container => true,
+        Backend::Auto => persona.sandbox.container.is_some(),
+    }
+}
+
+/// How the programs of a persona are confined: as the person says, else as the persona's file says. `wanted` is what the
+/// caller would take.
+///
+/// # Errors
+/// As for [`policy`], and when a container is wanted without an image.
+pub(crate) fn sandbox_of(
+    host: &Host,
+    settings: &Settings,
+    persona: &Persona,
+    wanted: SandboxMode,
+) -> Result<SandboxMode, Error> {
+    let option = settings.all().find(|resolved| resolved.option.key == "sandbox.mode");
+    let is_asked = option.is_some_and(|resolved| resolved.layer != Layer::BuiltIn);
+    let mode = match wanted {
+        SandboxMode::Process if !is_asked && wants_container(&permitted(host, persona)?.0) => SandboxMode::Container,
+        mode => mode,
+    };
+    if mode == SandboxMode::Container && persona.sandbox.container.is_none() {
+        return Err(Error::usage(format!("persona `{}` names no container image", persona.name))
+            .hint("add `masque: { sandbox: { container: { image: NAME } } }` to its file, or use --sandbox process"));
+    }
+    Ok(mode)
+}

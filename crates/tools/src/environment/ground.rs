@@ -1,0 +1,221 @@
+//! What every program of an environment stands on: the profile, the directories, the variables.
+//!
+//! Leaves out which programs there are.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use masque_sandbox::{BUILT_IN_HIDDEN, Isolation, Launcher, Network, Profile, masque_path_inside};
+use masque_types::{
+    persona::{McpServer, McpTransport, Persona},
+    policy::Policy,
+    run::SandboxMode,
+};
+use tempfile::TempDir;
+
+use super::{
+    EnvironmentSpec,
+    secrets::{Consumer, Secrets},
+};
+use crate::{
+    Error,
+    hooks::{self, Hooks, When},
+    mcp::{self, How, StartFailure},
+    profile,
+    program::{Start, Starter},
+    server::ToolServerConfig,
+    workspace::Workspace,
+};
+
+/// Where programs are looked for when they run without a sandbox.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What every program of an environment stands on.
+pub(super) struct Ground {
+    launcher: Launcher,
+    profile: Arc<Profile>,
+    workspace: PathBuf,
+    /// Masque's own directories in the workspace, relative to it.
+    private: Vec<PathBuf>,
+    masque: PathBuf,
+    mode: SandboxMode,
+    /// The home directory of programs that run without a sandbox.
+    pub(super) home: Option<TempDir>,
+    /// The hooks' files.
+    pub(super) files: Option<TempDir>,
+    pub(super) secrets: Secrets,
+}
+
+impl Ground {
+    pub(super) fn prepare(spec: &EnvironmentSpec<'_>) -> Result<Self, Error> {
+        let failed = |source| Error::Workspace { path: spec.workspace.clone(), source };
+        // The sandbox shows the workspace at its resolved path.
+        let workspace = fs_err::canonicalize(&spec.workspace).map_err(failed)?;
+        refuse_private(spec, &workspace)?;
+        make_writable(spec.persona, &workspace)?;
+        let home = match spec.mode {
+            SandboxMode::Process | SandboxMode::Container => None,
+            SandboxMode::None => Some(temporary()?),
+        };
+        let mut profile = profile::profile(spec.persona, &workspace, spec.mode, &spec.masque)?;
+        let private = private(&workspace, &spec.private);
+        profile.hidden.extend(private.iter().map(|path| hidden_pattern(path)));
+        profile.read_only.extend(private.iter().cloned());
+        let files = if spec.persona.hooks.is_empty() { None } else { Some(temporary()?) };
+        Ok(Self {
+            launcher: spec.launcher.clone(),
+            profile: Arc::new(profile),
+            workspace,
+            private,
+            masque: spec.masque.clone(),
+            mode: spec.mode,
+            home,
+            files,
+            secrets: Secrets::deal(spec.persona, spec.secrets.clone()),
+        })
+    }
+
+    /// How the tool server is started.
+    pub(super) fn tool_server(&self, persona: &Persona, policy: &Policy) -> Result<How, Error> {
+        let program = match self.mode {
+            SandboxMode::Process | SandboxMode::Container => masque_path_inside().to_path_buf(),
+            SandboxMode::None => self.masque.clone(),
+        };
+        let config = server_config(persona, policy, &self.workspace, &self.private)?;
+        let config = serde_json::to_string(&config).map_err(Error::Configuration)?;
+        let own = self.secrets.variables(&Consumer::ToolServer).collect();
+        Ok(self.program(self.start(program.into(), vec!["tool-server".into(), config.into()], own)))
+    }
+
+    /// How an MCP server of the persona is reached.
+    pub(super) fn source(&self, name: &str, settings: &McpServer) -> Result<How, StartFailure> {
+        match &settings.transport {
+            McpTransport::Stdio { command, args, env } => {
+                let mut own: BTreeMap<OsString, OsString> =
+                    env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+                own.extend(self.secrets.variables(&Consumer::Server(name.to_owned())));
+                Ok(self.program(self.start(command.into(), args.iter().map(Into::into).collect(), own)))
+            }
+            McpTransport::Http { url, headers } => {
+                Ok(How::Http { url: url.clone(), headers: mcp::headers(headers).map_err(StartFailure::Server)? })
+            }
+        }
+    }
+
+    /// The persona's hooks, ready to run; `None` when it has none.
+    pub(super) fn hooks(&self, spec: &EnvironmentSpec<'_>) -> Result<Option<Hooks>, Error> {
+        let Some(files) = &self.files else { return Ok(None) };
+        let mut programs = BTreeMap::new();
+        for (when, hook) in When::all(&spec.persona.hooks) {
+            let wrong =
+                |problem: String| Error::Hook { persona: spec.persona.name.clone(), hook: when.name(), problem };
+            let (program, argument) = hooks::interpreter(&hook.content)
+                .ok_or_else(|| wrong(format!("`{}` does not begin with `#!` and a program", hook.path)))?;
+            let file = files.path().join(when.name());
+            fs_err::write(&file, &hook.content).map_err(|error| wrong(error.to_string()))?;
+            let args = argument.into_iter().chain([file.into()]).collect();
+            programs.insert(when, self.start(program, args, BTreeMap::new()));
+        }
+        let mut profile = (*self.profile).clone();
+        profile.writable.clear();
+        profile.readable.push(files.path().to_path_buf());
+        profile.network = Network::None;
+        let starter = Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::new(profile) };
+        let (persona, run, limit) = (spec.persona.name.clone(), spec.run, spec.hook_limit);
+        Ok(Some(Hooks { starter, programs, persona, run, limit }))
+    }
+
+    /// Whether programs are confined on this machine.
+    pub(super) fn is_confined(&self) -> bool {
+        self.profile.isolation == Isolation::Process
+    }
+
+    fn program(&self, start: Start) -> How {
+        let starter = Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::clone(&self.profile) };
+        How::Program { starter, start }
+    }
+
+    /// A program with its own environment only; without a sandbox also what programs cannot do without.
+    fn start(&self, program: OsString, args: Vec<OsString>, own: BTreeMap<OsString, OsString>) -> Start {
+        let mut env = BTreeMap::from([(OsString::from("LANG"), OsString::from("C.UTF-8"))]);
+        if let Some(home) = &self.home {
+            env.insert("HOME".into(), home.path().into());
+            env.insert("TMPDIR".into(), home.path().into());
+            env.insert("PATH".into(), DEFAULT_PATH.into());
+        }
+        env.extend(own);
+        Start { program, args, env, directory: self.workspace.clone() }
+    }
+}
+
+/// A directory that only this user can look into.
+fn temporary() -> Result<TempDir, Error> {
+    tempfile::Builder::new().prefix("masque-home-").tempdir().map_err(Error::Temporary)
+}
+
+/// A writable directory of the persona's file is made when it is absent: the sandbox can only mount what exists.
+fn make_writable(persona: &Persona, workspace: &Path) -> Result<(), Error> {
+    let Some(directories) = profile::writable(persona)? else { return Ok(()) };
+    let opened = Workspace::open(&ToolServerConfig::new(workspace.to_path_buf()))?;
+    for directory in directories {
+        opened.make_directory(&directory).map_err(|failure| Error::Workspace {
+            path: workspace.join(&directory),
+            source: std::io::Error::other(failure.to_string()),
+        })?;
+    }
+    Ok(())
+}
+
+/// What lies in the workspace can be hidden; Masque's directories themselves, and grants beside the workspace that
+/// touch them, are refused.
+fn refuse_private(spec: &EnvironmentSpec<'_>, workspace: &Path) -> Result<(), Error> {
+    let refused = |path: &Path| Error::Private { persona: spec.persona.name.clone(), path: path.to_path_buf() };
+    let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let private: Vec<PathBuf> = spec.private.iter().map(|path| real(path)).collect();
+    if private.iter().any(|private| private == workspace) {
+        return Err(refused(workspace));
+    }
+    for granted in spec.persona.sandbox.ro.iter().map(|path| real(Path::new(path))) {
+        if private.iter().any(|private| private.starts_with(&granted) || granted.starts_with(private)) {
+            return Err(refused(&granted));
+        }
+    }
+    Ok(())
+}
+
+/// Those of the given directories that lie in the workspace, relative to it.
+fn private(workspace: &Path, directories: &[PathBuf]) -> Vec<PathBuf> {
+    let inside = |directory: &PathBuf| {
+        // One that does not exist yet must not be made from inside either.
+        let real = fs_err::canonicalize(directory).unwrap_or_else(|_| directory.clone());
+        let relative = real.strip_prefix(workspace).ok()?;
+        (relative.components().next().is_some()).then(|| relative.to_path_buf())
+    };
+    directories.iter().filter_map(inside).collect()
+}
+
+/// The pattern that hides exactly this path of the workspace.
+fn hidden_pattern(path: &Path) -> String {
+    format!("/{}", globset::escape(&path.to_string_lossy()))
+}
+
+fn server_config(
+    persona: &Persona,
+    policy: &Policy,
+    workspace: &Path,
+    private: &[PathBuf],
+) -> Result<ToolServerConfig, Error> {
+    let built_in = BUILT_IN_HIDDEN.iter().map(|pattern| (*pattern).to_owned());
+    let private = private.iter().map(|path| hidden_pattern(path));
+    Ok(ToolServerConfig {
+        workspace: workspace.to_path_buf(),
+        hidden: built_in.chain(private).chain(persona.sandbox.deny.iter().cloned()).collect(),
+        read_only: profile::read_only(),
+        writable: profile::writable(persona)?,
+        policy: Some(policy.clone()),
+    })
+}

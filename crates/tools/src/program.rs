@@ -1,0 +1,122 @@
+//! A program of a persona, wherever it runs: how it is started, its three streams, and its end.
+//!
+//! Leaves out what it may touch, which stands in the profile of the sandbox, or of the container.
+
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc};
+
+use masque_sandbox::{Child, Command, Exit, Launcher, Profile};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The writing end of a program's standard input.
+pub(crate) type Input = Box<dyn AsyncWrite + Send + Unpin>;
+/// The reading end of a program's standard output or error.
+pub(crate) type Output = Box<dyn AsyncRead + Send + Unpin>;
+
+/// What starts programs, and what they may touch.
+#[derive(Debug, Clone)]
+pub(crate) enum Starter {
+    /// On this machine, as the profile says.
+    Sandbox {
+        /// What starts.
+        launcher: Launcher,
+        /// What may be touched.
+        profile: Arc<Profile>,
+    },
+}
+
+/// What is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// The program.
+    pub(crate) program: OsString,
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+    /// Its whole environment.
+    pub(crate) env: BTreeMap<OsString, OsString>,
+    /// Where it starts.
+    pub(crate) directory: PathBuf,
+}
+
+/// A started program. Dropping it ends it.
+pub(crate) struct Program {
+    stdin: Option<Input>,
+    stdout: Option<Output>,
+    stderr: Option<Output>,
+    running: Running,
+}
+
+enum Running {
+    Child(Child),
+}
+
+impl Starter {
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// When it cannot be started, or not confined as it has to be.
+    pub(crate) async fn start(&self, start: &Start) -> Result<Program, masque_sandbox::Error> {
+        match self {
+            Self::Sandbox { launcher, profile } => {
+                let command = Command {
+                    program: start.program.clone(),
+                    args: start.args.clone(),
+                    env: start.env.clone(),
+                    directory: start.directory.clone(),
+                };
+                Ok(Program::of_child(launcher.spawn(profile, &command)?))
+            }
+        }
+    }
+}
+
+impl Program {
+    fn of_child(mut child: Child) -> Self {
+        Self {
+            stdin: child.take_stdin().map(|stream| Box::new(stream) as Input),
+            stdout: child.take_stdout().map(|stream| Box::new(stream) as Output),
+            stderr: child.take_stderr().map(|stream| Box::new(stream) as Output),
+            running: Running::Child(child),
+        }
+    }
+
+    /// The writing end of its standard input, once. Dropping it is the end of the input.
+    pub(crate) fn take_stdin(&mut self) -> Option<Input> {
+        self.stdin.take()
+    }
+
+    /// The reading end of its standard output, once.
+    pub(crate) fn take_stdout(&mut self) -> Option<Output> {
+        self.stdout.take()
+    }
+
+    /// The reading end of its standard error, once.
+    pub(crate) fn take_stderr(&mut self) -> Option<Output> {
+        self.stderr.take()
+    }
+
+    /// Waits for its end. May be dropped and called again.
+    ///
+    /// # Errors
+    /// When it cannot be awaited.
+    pub(crate) async fn wait(&mut self) -> Result<Exit, String> {
+        match &mut self.running {
+            Running::Child(child) => child.wait().await.map_err(|error| error.to_string()),
+        }
+    }
+
+    /// Ends it and everything that it started.
+    pub(crate) async fn kill(&mut self) {
+        let killed = match &mut self.running {
+            Running::Child(child) => child.kill().await.map(drop).map_err(|error| error.to_string()),
+        };
+        if let Err(error) = killed {
+            tracing::warn!(%error, "a program could not be ended");
+        }
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").finish_non_exhaustive()
+    }
+}
