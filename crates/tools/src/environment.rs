@@ -4,6 +4,7 @@
 //! nothing. Leaves out whether a call may be made and whether its arguments fit: the engine asks before it calls.
 
 mod ground;
+pub(crate) mod network;
 mod offered;
 mod routes;
 mod secrets;
@@ -11,6 +12,7 @@ mod start;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use masque_egress::Broker;
 use masque_sandbox::Launcher;
 use masque_types::{
     BoxFuture,
@@ -34,6 +36,7 @@ use crate::{
 use routes::Routes;
 use secrets::Secrets;
 
+pub use network::Border;
 pub use secrets::HeldSecret;
 
 /// How long a hook may take when nothing else is said.
@@ -64,6 +67,8 @@ pub struct EnvironmentSpec<'a> {
     pub pinned: Option<&'a [ToolSpec]>,
     /// The secrets that the user granted to the persona, with their values.
     pub secrets: Vec<HeldSecret>,
+    /// How the way out is kept, when the persona lists hosts.
+    pub border: Border,
     /// How long a hook may take: [`HOOK_LIMIT`].
     pub hook_limit: Duration,
     /// Where the tools of lazily started servers are remembered; without it they are asked for each time.
@@ -78,6 +83,8 @@ pub struct Environment {
     sources: Vec<Arc<mcp::Source>>,
     hooks: Option<Hooks>,
     secrets: Secrets,
+    /// The way out; programs reach nothing without.
+    broker: Mutex<Option<Broker>>,
     /// Private directories that end with the environment.
     directories: Mutex<Vec<TempDir>>,
 }
@@ -102,6 +109,20 @@ impl Environment {
         self.end().await;
     }
 
+    /// Takes the secrets back: the way out is closed, and where a program has seen a value, all programs are ended.
+    pub async fn revoke_secrets(&self) {
+        self.close_network().await;
+        if !self.secrets.exposed().is_empty() {
+            self.end().await;
+        }
+    }
+
+    async fn close_network(&self) {
+        if let Some(broker) = self.broker.lock().await.take() {
+            broker.close().await;
+        }
+    }
+
     async fn end(&self) {
         let sources = futures::future::join_all(self.sources.iter().map(|source| source.close()));
         let tool_server = async {
@@ -110,6 +131,7 @@ impl Environment {
             }
         };
         futures::join!(sources, tool_server);
+        self.close_network().await;
         for directory in self.directories.lock().await.drain(..) {
             if let Err(error) = directory.close() {
                 tracing::warn!(%error, "a private temporary directory could not be removed");

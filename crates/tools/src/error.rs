@@ -64,6 +64,9 @@ pub enum Error {
     /// The connection of a tool server broke.
     #[error("the tool server's connection failed: {0}")]
     Serve(String),
+    /// The persona's network cannot be had.
+    #[error("the persona's network: {0}")]
+    Network(String),
     /// A hook cannot be run.
     #[error("the hook {hook} of persona `{persona}`: {problem}")]
     Hook {

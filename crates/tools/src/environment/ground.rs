@@ -9,7 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use masque_sandbox::{BUILT_IN_HIDDEN, Isolation, Launcher, Network, Profile, masque_path_inside};
+use masque_egress::{Broker, Rules};
+use masque_sandbox::{BUILT_IN_HIDDEN, FILES_DIRECTORY, Isolation, Launcher, Network, Profile, masque_path_inside};
 use masque_types::{
     persona::{McpServer, McpTransport, Persona},
     policy::Policy,
@@ -18,7 +19,7 @@ use masque_types::{
 use tempfile::TempDir;
 
 use super::{
-    EnvironmentSpec,
+    EnvironmentSpec, network,
     secrets::{Consumer, Secrets},
 };
 use crate::{
@@ -45,9 +46,13 @@ pub(super) struct Ground {
     mode: SandboxMode,
     /// The home directory of programs that run without a sandbox.
     pub(super) home: Option<TempDir>,
-    /// The hooks' files.
+    /// The small files of programs that have no sandbox to hold them.
     pub(super) files: Option<TempDir>,
     pub(super) secrets: Secrets,
+    /// The hosts of the persona's file, when it lists any.
+    pub(super) hosts: Option<Rules>,
+    /// What programs need to trust the broker.
+    certificates: BTreeMap<OsString, OsString>,
 }
 
 impl Ground {
@@ -65,7 +70,10 @@ impl Ground {
         let private = private(&workspace, &spec.private);
         profile.hidden.extend(private.iter().map(|path| hidden_pattern(path)));
         profile.read_only.extend(private.iter().cloned());
-        let files = if spec.persona.hooks.is_empty() { None } else { Some(temporary()?) };
+        let files = match spec.mode {
+            SandboxMode::None if !spec.persona.hooks.is_empty() => Some(temporary()?),
+            _ => None,
+        };
         Ok(Self {
             launcher: spec.launcher.clone(),
             profile: Arc::new(profile),
@@ -76,7 +84,32 @@ impl Ground {
             home,
             files,
             secrets: Secrets::deal(spec.persona, spec.secrets.clone()),
+            hosts: network::listed(spec.persona)?,
+            certificates: BTreeMap::new(),
         })
+    }
+
+    /// Whether there is a broker at the border.
+    pub(super) fn has_broker(&self, persona: &Persona) -> bool {
+        self.is_confined() && !persona.sandbox.network && !persona.sandbox.hosts.is_empty()
+    }
+
+    /// Opens the way out, when the persona lists hosts.
+    pub(super) fn open_network(&mut self, spec: &EnvironmentSpec<'_>) -> Result<Option<Broker>, Error> {
+        if !self.has_broker(spec.persona) {
+            return Ok(None);
+        }
+        let (space, device) = network::space(&self.launcher)?;
+        let way = network::open(spec.persona, &self.secrets, &spec.border, device)?;
+        let mut profile = (*self.profile).clone();
+        profile.network = Network::Space(space);
+        if let Some(authorities) = way.authorities {
+            let path = network::bundle_path_inside();
+            self.certificates = network::certificate_variables(&path);
+            profile.files.insert(path, authorities);
+        }
+        self.profile = Arc::new(profile);
+        Ok(Some(way.broker))
     }
 
     /// How the tool server is started.
@@ -108,25 +141,42 @@ impl Ground {
 
     /// The persona's hooks, ready to run; `None` when it has none.
     pub(super) fn hooks(&self, spec: &EnvironmentSpec<'_>) -> Result<Option<Hooks>, Error> {
-        let Some(files) = &self.files else { return Ok(None) };
+        if spec.persona.hooks.is_empty() {
+            return Ok(None);
+        }
+        let mut profile = (*self.profile).clone();
+        profile.writable.clear();
+        profile.network = Network::None;
         let mut programs = BTreeMap::new();
         for (when, hook) in When::all(&spec.persona.hooks) {
             let wrong =
                 |problem: String| Error::Hook { persona: spec.persona.name.clone(), hook: when.name(), problem };
             let (program, argument) = hooks::interpreter(&hook.content)
                 .ok_or_else(|| wrong(format!("`{}` does not begin with `#!` and a program", hook.path)))?;
-            let file = files.path().join(when.name());
-            fs_err::write(&file, &hook.content).map_err(|error| wrong(error.to_string()))?;
+            let file =
+                self.place(&mut profile, when.name(), &hook.content).map_err(|error| wrong(error.to_string()))?;
             let args = argument.into_iter().chain([file.into()]).collect();
             programs.insert(when, self.start(program, args, BTreeMap::new()));
         }
-        let mut profile = (*self.profile).clone();
-        profile.writable.clear();
-        profile.readable.push(files.path().to_path_buf());
-        profile.network = Network::None;
         let starter = Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::new(profile) };
         let (persona, run, limit) = (spec.persona.name.clone(), spec.run, spec.hook_limit);
         Ok(Some(Hooks { starter, programs, persona, run, limit }))
+    }
+
+    /// Puts a small file where programs of the profile can read it.
+    fn place(&self, profile: &mut Profile, name: &str, content: &str) -> std::io::Result<PathBuf> {
+        match &self.files {
+            None => {
+                let path = Path::new(FILES_DIRECTORY).join(name);
+                profile.files.insert(path.clone(), content.as_bytes().to_vec());
+                Ok(path)
+            }
+            Some(directory) => {
+                let path = directory.path().join(name);
+                fs_err::write(&path, content)?;
+                Ok(path)
+            }
+        }
     }
 
     /// Whether programs are confined on this machine.
@@ -147,6 +197,7 @@ impl Ground {
             env.insert("TMPDIR".into(), home.path().into());
             env.insert("PATH".into(), DEFAULT_PATH.into());
         }
+        env.extend(self.certificates.clone());
         env.extend(own);
         Start { program, args, env, directory: self.workspace.clone() }
     }

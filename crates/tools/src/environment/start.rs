@@ -11,11 +11,11 @@ use masque_types::{
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{Environment, EnvironmentSpec, ground::Ground, offered::Offered};
+use super::{Environment, EnvironmentSpec, ground::Ground, network, offered::Offered};
 use crate::{
     Error, builtin,
     hooks::When,
-    mcp::{self, Source, StartFailure},
+    mcp::{self, How, Source, StartFailure},
 };
 
 /// How long the tool server may take to come up: it needs milliseconds, a loaded machine more.
@@ -25,6 +25,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
     let mut ground = Ground::prepare(&spec)?;
     let mut offered = Offered::new(spec.policy);
     offered.diagnostics.extend(secret_notes(&spec, &mut ground));
+    let broker = ground.open_network(&spec)?;
     let hooks = ground.hooks(&spec)?;
     let has_builtin = builtin::ALL.iter().any(|tool| spec.policy.has_tool(tool.name, tool.effect));
     let tool_server = async {
@@ -66,6 +67,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         sources: kept,
         hooks,
         secrets: ground.secrets,
+        broker: Mutex::new(broker),
         directories: Mutex::new(ground.home.into_iter().chain(ground.files).collect()),
     };
     if let Some(error) = error {
@@ -86,14 +88,18 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
 
 /// What people should know about the secrets: those that programs see, and those that cannot be used.
 fn secret_notes(spec: &EnvironmentSpec<'_>, ground: &mut Ground) -> Vec<Diagnostic> {
-    let lost = if ground.is_confined() { Vec::new() } else { ground.secrets.without_broker() };
+    let lost = if ground.has_broker(spec.persona) { Vec::new() } else { ground.secrets.without_broker() };
     let note = |message| Diagnostic::warning(&spec.persona.source, message);
     let lost = lost.into_iter().map(|name| {
-        note(format!("secret `{name}` cannot be used without a sandbox: it is put in at the sandbox's border"))
+        note(format!("secret `{name}` cannot be used: it is put in at the border of a sandbox with a list of hosts"))
+            .hint("list its hosts in `masque.sandbox.net.allow`, and do not run without sandbox")
     });
+    let unreachable = network::unreachable(spec.persona, &ground.secrets).into_iter();
+    let unreachable = unreachable
+        .map(|(name, host)| note(format!("secret `{name}` is bound to {host}, which `net.allow` does not list")));
     let exposed = ground.secrets.exposed().into_iter();
     let exposed = exposed.map(|name| note(format!("secret `{name}` stands in the environment of a program as it is")));
-    lost.chain(exposed).collect()
+    lost.chain(unreachable).chain(exposed).collect()
 }
 
 async fn start_tool_server(ground: &Ground, persona: &Persona, policy: &Policy) -> Result<mcp::Server, Error> {
@@ -112,5 +118,11 @@ async fn start_source(
     settings: &McpServer,
 ) -> Result<(Source, Vec<Diagnostic>), StartFailure> {
     let how = ground.source(name, settings)?;
+    if let (How::Http { url, .. }, Some(rules)) = (&how, &ground.hosts) {
+        let listed = url::Url::parse(url).is_ok_and(|url| network::allows(rules, &url));
+        if !listed {
+            return Err(StartFailure::Server(format!("{url} is not among the hosts of `net.allow`")));
+        }
+    }
     Source::start(name, &spec.persona.source, settings, how, spec.cache.as_deref()).await
 }

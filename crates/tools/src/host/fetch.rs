@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use masque_egress::{Resolver, SystemResolver};
+use masque_egress::{Resolver, Rules, SystemResolver};
 use masque_types::{
     BoxFuture,
     tool::{EffectClass, Invocation, Place, ToolOutput, ToolSpec},
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     builtin::schema_of,
+    environment::network,
     failure::{Failure, Outcome, arguments, into_output},
 };
 
@@ -41,12 +42,14 @@ pub struct FetchLimits {
     pub timeout: Duration,
     /// Addresses that are reached although they are not public.
     pub allowed: Vec<SocketAddr>,
+    /// The hosts that may be fetched from, redirects included; absent means all.
+    pub hosts: Option<Rules>,
 }
 
 impl Default for FetchLimits {
-    /// 5 MiB, 5 redirects, 30 seconds, public addresses only.
+    /// 5 MiB, 5 redirects, 30 seconds, public addresses only, of any host.
     fn default() -> Self {
-        Self { bytes: 5 << 20, redirects: 5, timeout: Duration::from_secs(30), allowed: Vec::new() }
+        Self { bytes: 5 << 20, redirects: 5, timeout: Duration::from_secs(30), allowed: Vec::new(), hosts: None }
     }
 }
 
@@ -134,6 +137,12 @@ impl WebFetch {
     async fn follow(&self, first: Url) -> Outcome<(Url, Response)> {
         let mut url = first;
         for _ in 0..=self.limits.redirects {
+            if self.limits.hosts.as_ref().is_some_and(|rules| !network::allows(rules, &url)) {
+                let host = url.host_str().unwrap_or_default();
+                return Err(Failure::new(format!(
+                    "`{host}` is not fetched: the persona's file lists other hosts only"
+                )));
+            }
             let target = target::check(url, self.resolver.as_ref(), &self.limits.allowed).await?;
             let response = get(&target).await?;
             match redirect_of(&target.url, &response)? {

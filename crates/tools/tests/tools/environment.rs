@@ -100,6 +100,7 @@ impl Stage {
             pinned,
             run: RunId::from_uuid(uuid::Uuid::nil()),
             secrets: Vec::new(),
+            border: masque_tools::environment::Border::standard(Arc::new(|_| {})),
             hook_limit: Duration::from_secs(60),
             cache: None,
         };

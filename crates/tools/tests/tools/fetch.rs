@@ -66,8 +66,13 @@ impl Site {
             .route("/userinfo", to(format!("http://a@{address}/")));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, app).await.unwrap() });
-        let limits =
-            fetch::FetchLimits { bytes: 10_000, redirects: 3, timeout: Duration::from_secs(5), allowed: vec![address] };
+        let limits = fetch::FetchLimits {
+            bytes: 10_000,
+            redirects: 3,
+            timeout: Duration::from_secs(5),
+            allowed: vec![address],
+            hosts: None,
+        };
         let names = Arc::new(names);
         let tool = fetch::WebFetch::with_resolver(limits, Arc::clone(&names) as Arc<dyn Resolver>);
         Self { address, names, tool, _server: server }
