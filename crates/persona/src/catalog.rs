@@ -31,6 +31,15 @@ pub struct Sources {
     pub user: Option<PathBuf>,
 }
 
+impl Sources {
+    /// Where skills are that a persona may name: its own side first.
+    fn skill_places(&self, origin: Origin) -> Vec<PathBuf> {
+        let project = self.project.iter().flat_map(|root| [root.join(".agents/skills"), root.join(".claude/skills")]);
+        let user = self.user.iter().filter_map(|agents| agents.parent()).map(|config| config.join("skills"));
+        if origin.is_project() { project.chain(user).collect() } else { user.chain(project).collect() }
+    }
+}
+
 /// Where a persona came from, in search order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -174,7 +183,8 @@ pub fn load(sources: &Sources) -> Catalog {
     for (origin, directory) in directories {
         let Some(directory) = directory else { continue };
         for path in list(&directory, &mut catalog.diagnostics) {
-            catalog.add(file::read(&path), origin, &mut taken, &path.display().to_string());
+            let outcome = file::read(&path, sources.skill_places(origin));
+            catalog.add(outcome, origin, &mut taken, &path.display().to_string());
         }
     }
     for outcome in bundled::read() {
@@ -183,10 +193,21 @@ pub fn load(sources: &Sources) -> Catalog {
     catalog
 }
 
-/// Reads one persona file. The persona is absent when a diagnostic is an error.
+/// Reads one persona file. The persona is absent when a diagnostic is an error. Skills that it names are looked for in the
+/// project that the file's path tells of; [`read_file`] knows the user's as well.
 #[must_use]
 pub fn validate_file(path: &Path) -> (Option<Persona>, Vec<Diagnostic>) {
-    let outcome = file::read(path);
+    let holds = |directory: &&Path| directory.file_name().is_some_and(|name| name == ".agents" || name == ".claude");
+    let project = path.ancestors().find(holds).and_then(Path::parent).map(Path::to_owned);
+    read_file(path, &Sources { project, user: None })
+}
+
+/// Reads one persona file as [`load`] reads it from these sources.
+#[must_use]
+pub fn read_file(path: &Path, sources: &Sources) -> (Option<Persona>, Vec<Diagnostic>) {
+    let is_users = sources.user.as_ref().is_some_and(|user| path.starts_with(user));
+    let origin = if is_users { Origin::User } else { Origin::Project };
+    let outcome = file::read(path, sources.skill_places(origin));
     (outcome.persona, outcome.notes.diagnostics)
 }
 

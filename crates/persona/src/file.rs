@@ -1,18 +1,20 @@
 //! Reading one persona: the bytes, the cut between front matter and prompt, and the whole into a value.
 //!
-//! Leaves out which files there are.
+//! Leaves out which files there are, and what is mended in a front matter that is almost YAML.
 
 use std::{
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use masque_types::persona::Persona;
 
 use crate::{
-    front_matter::{self, Sibling, Surroundings},
-    node::{Place, parse_yaml},
+    front_matter::{self, Surroundings},
+    node::{Node, ParseError, Place, parse_yaml},
     notes::Notes,
+    repair,
+    sibling::Sibling,
 };
 
 /// No persona is larger; a larger file is something else.
@@ -24,7 +26,7 @@ pub(crate) struct Fault {
     /// Whether it does not exist.
     pub(crate) missing: bool,
     /// Where in the file.
-    place: Place,
+    pub(crate) place: Place,
     /// The rest of a sentence that begins with the file.
     pub(crate) message: String,
     /// What to do.
@@ -32,8 +34,12 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(message: impl Into<String>, hint: &'static str) -> Self {
+    pub(crate) fn new(message: impl Into<String>, hint: &'static str) -> Self {
         Self { missing: false, place: Place::FILE, message: message.into(), hint: Some(hint) }
+    }
+
+    pub(crate) fn not_there() -> Self {
+        Self::from(io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
@@ -54,6 +60,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Fault> {
     }
     let mut bytes = Vec::new();
     fs_err::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    text_of_bytes(bytes)
+}
+
+/// The text in bytes of sensible size.
+pub(crate) fn text_of_bytes(bytes: Vec<u8>) -> Result<String, Fault> {
     if bytes.len() as u64 > MAX_BYTES {
         let hint = "a persona is a page of text: move data into files that it can read";
         return Err(Fault::new(format!("is larger than {} MiB", MAX_BYTES >> 20), hint));
@@ -82,14 +93,14 @@ pub(crate) struct Outcome {
     pub(crate) notes: Notes,
 }
 
-/// Reads a persona file from disk.
-pub(crate) fn read(path: &Path) -> Outcome {
+/// Reads a persona file from disk. `skill_places` are where skills that it names are looked for.
+pub(crate) fn read(path: &Path, skill_places: Vec<PathBuf>) -> Outcome {
     let label = path.display().to_string();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match read_text(path) {
         Ok(text) => {
             let directory = path.parent().map(|parent| parent.join(&stem));
-            read_persona(&label, &stem, &text, Sibling { directory, read: Vec::new() })
+            read_persona(&label, &stem, &text, Sibling { directory, skill_places, ..Sibling::default() })
         }
         Err(fault) => {
             let mut notes = Notes::new(label);
@@ -123,7 +134,7 @@ fn parse(stem: &str, text: &str, sibling: &mut Sibling, notes: &mut Notes) -> Op
         notes.error(Place::START, message, hint);
         return None;
     };
-    match parse_yaml(parts.front) {
+    match parse_front(parts.front, notes) {
         Ok(front) => {
             front_matter::read(front, parts.prompt, parts.prompt_line, &mut Surroundings { stem, sibling }, notes)
         }
@@ -135,14 +146,28 @@ fn parse(stem: &str, text: &str, sibling: &mut Sibling, notes: &mut Notes) -> Op
     }
 }
 
-struct Parts<'a> {
-    /// From the opening fence on, so that the lines count like those of the file.
-    front: &'a str,
-    prompt: &'a str,
-    prompt_line: u32,
+/// The front matter, as YAML; what people often forget to quote is mended, with a word.
+pub(crate) fn parse_front(front: &str, notes: &mut Notes) -> Result<Node, ParseError> {
+    parse_yaml(front).or_else(|error| {
+        let (mended, place) = repair::quoted_texts(front).ok_or(error.clone())?;
+        let node = parse_yaml(&mended).map_err(|_| error)?;
+        let hint = "put the whole text in quotes";
+        notes.warning(place, "the text holds `: ` and is not quoted; it is read as one text", hint);
+        Ok(node)
+    })
 }
 
-fn split(text: &str) -> Option<Parts<'_>> {
+/// A file, cut in two.
+pub(crate) struct Parts<'a> {
+    /// From the opening fence on, so that the lines count like those of the file.
+    pub(crate) front: &'a str,
+    pub(crate) prompt: &'a str,
+    /// The line that the prompt begins with.
+    pub(crate) prompt_line: u32,
+}
+
+/// Cuts at the lines `---`; nothing when the file does not begin with one, or there is no second.
+pub(crate) fn split(text: &str) -> Option<Parts<'_>> {
     let mut offset = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         match (index, is_fence(line)) {

@@ -1,21 +1,25 @@
 //! The top-level keys of a persona file, in Masque's spelling and in Claude Code's.
 //!
-//! Owns name, description, tools, model, the order of the other parts. Leaves out what stands under `masque:` and the
-//! MCP servers.
+//! Owns name, description, tools, the order of the other parts. Leaves out what stands under `masque:`, the MCP servers,
+//! the skills, and keys that only other programs have.
+
+use std::collections::BTreeMap;
 
 use masque_types::{
     digest::Digest,
-    model::ModelRef,
-    persona::Persona,
+    persona::{McpServer, Persona, SecretGrant},
     policy::{Rule, ToolSelection, Verdict},
 };
 
 use crate::{
+    display_keys, foreign_keys,
     masque_keys::{self, MasqueKeys},
     mcp,
     node::{Content, Node, Place},
     notes::Notes,
-    section::{Section, text_of, texts_of},
+    section::{Section, texts_of},
+    sibling::Sibling,
+    skills,
     tool_names::{self, Use},
 };
 
@@ -28,31 +32,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sibling: &'a mut Sibling,
 }
 
-/// The directory beside the file: `mcp.json`, `schemas/`. Absent for bundled personas.
-#[derive(Debug, Default)]
-pub(crate) struct Sibling {
-    /// The directory, whether it exists or not.
-    pub(crate) directory: Option<std::path::PathBuf>,
-    /// The bytes that were read from it.
-    pub(crate) read: Vec<Vec<u8>>,
-}
-
 /// Bundled personas stay below this; longer prompts of users are warned about.
 pub(crate) const PROMPT_TOKENS: usize = 1_500;
-
-/// Keys of other programs that are no restriction and that Masque does not use.
-const FOREIGN: [&str; 10] = [
-    "color",
-    "skills",
-    "hooks",
-    "memory",
-    "background",
-    "isolation",
-    "effort",
-    "initialPrompt",
-    "permissionMode",
-    "kind",
-];
 
 /// The persona in front matter and prompt. Its digest is still to be made: see [`digest`].
 pub(crate) fn read(
@@ -66,24 +47,32 @@ pub(crate) fn read(
     let name = name(&mut section, around.stem, notes);
     let description = description(&mut section, notes);
     check_prompt(prompt, prompt_line, notes);
-    let tools = tools(&mut section, notes);
-    let plain_model = plain_model(&mut section, notes);
-    let turns = section.whole_u32("maxTurns", notes);
+    let tools = tools(&mut section, notes).unwrap_or_default();
     let denied = denied(&mut section, notes);
-    let inline_servers = section.take_even_empty("mcpServers");
+    let color = display_keys::plain_color(&mut section, notes);
+    let foreign = foreign_keys::read(&mut section, notes);
+    let inline_servers = section.take_even_empty("mcpServers").or(foreign.servers);
+    let named_skills = section.take("skills");
     let masque = section.section("masque", notes);
-    section.not_used_yet(&FOREIGN, notes);
     section.finish(notes);
 
-    let mut keys = masque.map_or_else(MasqueKeys::default, |masque| masque_keys::read(masque, around, notes));
+    let mut keys = match masque {
+        Some(masque) => masque_keys::read(masque, around, notes),
+        None => MasqueKeys { display: display_keys::read(None, around.sibling, notes), ..MasqueKeys::default() },
+    };
     keys.rules.extend(denied);
-    keys.budget.steps = keys.budget.steps.into_iter().chain(turns).min();
+    keys.budget.steps = keys.budget.steps.into_iter().chain(foreign.steps).min();
+    keys.budget.micro_usd = keys.budget.micro_usd.into_iter().chain(foreign.usd).min();
+    keys.display.color = keys.display.color.or(color);
     if keys.model.prefer.is_empty() {
-        keys.model.prefer.extend(plain_model);
+        keys.model.prefer.extend(foreign.model);
+    }
+    if keys.memory.scopes.is_empty() {
+        keys.memory.scopes.extend(foreign.memory);
     }
     let mcp_servers = mcp::servers(inline_servers, around.sibling, notes);
-    let tools = tools.unwrap_or_default();
     check_servers(&tools, &mcp_servers, notes);
+    check_secrets(&mcp_servers, &keys.secrets, notes);
     Some(Persona {
         name,
         description,
@@ -92,7 +81,15 @@ pub(crate) fn read(
         rules: keys.rules,
         mcp_servers,
         model: keys.model,
+        mode: keys.mode.or(foreign.mode).unwrap_or_default(),
         sandbox: keys.sandbox,
+        secrets: keys.secrets,
+        hooks: keys.hooks,
+        skills: skills::read(named_skills, around.sibling, notes),
+        delegate: keys.delegate,
+        memory: keys.memory,
+        callable: keys.callable,
+        display: keys.display,
         budget: keys.budget,
         output_schema: keys.output_schema,
         ..Persona::new("")
@@ -119,12 +116,14 @@ fn name(section: &mut Section, stem: &str, notes: &mut Notes) -> String {
     name
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether this can be the name of a persona or skill.
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-fn slug(name: &str) -> String {
+/// The nearest name that a persona can have.
+pub(crate) fn slug(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
@@ -177,7 +176,7 @@ fn tools(section: &mut Section, notes: &mut Notes) -> Option<ToolSelection> {
 }
 
 /// Splits at the commas outside of parentheses.
-fn split_commas(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn split_commas(text: &str) -> impl Iterator<Item = String> {
     let mut depth = 0_u32;
     text.split(move |letter| {
         match letter {
@@ -209,26 +208,7 @@ fn denied(section: &mut Section, notes: &mut Notes) -> Vec<Rule> {
         .collect()
 }
 
-fn plain_model(section: &mut Section, notes: &mut Notes) -> Option<ModelRef> {
-    let node = section.take("model")?;
-    let place = node.place;
-    let text = text_of(node, "model", notes)?;
-    if text == "inherit" {
-        return None;
-    }
-    let parsed = text.parse().ok();
-    if parsed.is_none() {
-        let message = format!("`{text}` names no provider; the configured models are used");
-        notes.warning(place, message, "write `provider/model`, for example `ollama/qwen3`");
-    }
-    parsed
-}
-
-fn check_servers(
-    tools: &ToolSelection,
-    servers: &std::collections::BTreeMap<String, masque_types::persona::McpServer>,
-    notes: &mut Notes,
-) {
+fn check_servers(tools: &ToolSelection, servers: &BTreeMap<String, McpServer>, notes: &mut Notes) {
     let ToolSelection::Only(names) = tools else { return };
     let declared = |server: &str| server.contains(['*', '?']) || servers.contains_key(server);
     for name in names {
@@ -236,6 +216,15 @@ fn check_servers(
         if let Some(server) = server.filter(|server| !declared(server)) {
             let message = format!("`{name}` is listed, but no MCP server is called `{server}`");
             notes.warning(Place::FILE, message, "add it under `mcpServers` or in the sibling directory's `mcp.json`");
+        }
+    }
+}
+
+fn check_secrets(servers: &BTreeMap<String, McpServer>, secrets: &[SecretGrant], notes: &mut Notes) {
+    for (server, name) in servers.iter().flat_map(|(server, spec)| spec.secrets.iter().map(move |name| (server, name))) {
+        if !secrets.iter().any(|secret| secret.name == *name) {
+            let message = format!("the MCP server `{server}` uses the secret `{name}`, which the persona is not given");
+            notes.error(Place::FILE, message, format!("add `{{ name: {name}, hosts: […] }}` under `masque.secrets`"));
         }
     }
 }

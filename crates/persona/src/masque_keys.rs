@@ -1,25 +1,25 @@
 //! The keys under `masque:`, which only Masque understands.
 //!
-//! Leaves out `sandbox`, which has its own file.
-
-use std::path::{Component, Path};
+//! Owns model, rules, mode, budget, output. Leaves out the larger parts, each of which has its own file.
 
 use globset::Glob;
 use masque_types::{
     cost::Limits,
     model::{FailureKind, ModelRef},
-    persona::{ModelPreference, SandboxSpec},
-    policy::{Rule, Verdict},
+    persona::{Delegation, Display, Hooks, MemorySpec, ModelPreference, SandboxSpec, SecretGrant},
+    policy::{Mode, Rule, Verdict},
 };
 use serde_json::Value;
 
 use crate::{
-    file,
-    front_matter::{Sibling, Surroundings},
+    delegate_keys, display_keys,
+    front_matter::Surroundings,
+    hooks,
     node::{Content, Node, Place, parse_json},
     notes::Notes,
-    sandbox_keys,
+    sandbox_keys, secret_keys,
     section::{Section, nearest},
+    sibling::Sibling,
     tool_names::{self, Use},
     units,
 };
@@ -27,30 +27,66 @@ use crate::{
 /// What stands under `masque:`.
 #[derive(Debug, Default)]
 pub(crate) struct MasqueKeys {
+    pub(crate) display: Display,
     pub(crate) model: ModelPreference,
+    pub(crate) mode: Option<Mode>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) sandbox: SandboxSpec,
+    pub(crate) secrets: Vec<SecretGrant>,
     pub(crate) budget: Limits,
+    pub(crate) delegate: Delegation,
+    pub(crate) memory: MemorySpec,
     pub(crate) output_schema: Option<Value>,
+    pub(crate) hooks: Hooks,
+    pub(crate) callable: bool,
 }
 
-const SCHEMA: &str = "masque.persona/v1";
+/// The version of the format that this reads.
+pub(crate) const SCHEMA: &str = "masque.persona/v1";
 
 /// Reads the section.
 pub(crate) fn read(mut section: Section, around: &mut Surroundings<'_>, notes: &mut Notes) -> MasqueKeys {
     check_schema(&mut section, notes);
+    let display = section.section("display", notes);
+    let sandbox = section
+        .section("sandbox", notes)
+        .map_or_else(SandboxSpec::default, |part| sandbox_keys::read(part, notes));
     let keys = MasqueKeys {
+        display: display_keys::read(display, around.sibling, notes),
         model: model(&mut section, notes),
+        mode: mode(&mut section, notes),
         rules: rules(&mut section, notes),
-        sandbox: section
-            .section("sandbox", notes)
-            .map_or_else(SandboxSpec::default, |part| sandbox_keys::read(part, notes)),
+        secrets: secret_keys::read(&mut section, &sandbox, notes),
+        sandbox,
         budget: section.section("budget", notes).map_or_else(Limits::default, |part| budget(part, notes)),
+        delegate: section
+            .section("delegate", notes)
+            .map_or_else(Delegation::default, |part| delegate_keys::delegate(part, notes)),
+        memory: section
+            .section("memory", notes)
+            .map_or_else(MemorySpec::default, |part| delegate_keys::memory(part, notes)),
         output_schema: section.section("output", notes).and_then(|part| output(part, around.sibling, notes)),
+        hooks: section
+            .section("hooks", notes)
+            .map_or_else(Hooks::default, |part| hooks::read(part, around.sibling, notes)),
+        callable: section.flag("callable", notes).unwrap_or(false),
     };
-    section.not_used_yet(&["display", "secrets", "delegate", "memory", "hooks"], notes);
     section.finish(notes);
     keys
+}
+
+fn mode(section: &mut Section, notes: &mut Notes) -> Option<Mode> {
+    let (text, place) = section.text("mode", notes)?;
+    let mode = Mode::from_name(&text);
+    if mode.is_none() {
+        let near = nearest(&text, Mode::ALL.iter().map(|mode| mode.name()));
+        let hint = near.map_or_else(
+            || "write `plan`, `default`, `accept-edits` or `auto`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        notes.error(place, format!("there is no mode `{text}`"), hint);
+    }
+    mode
 }
 
 fn check_schema(section: &mut Section, notes: &mut Notes) {
@@ -245,33 +281,14 @@ fn output(mut part: Section, sibling: &mut Sibling, notes: &mut Notes) -> Option
 }
 
 fn schema_file(path: &str, place: Place, sibling: &mut Sibling, notes: &mut Notes) -> Option<Value> {
-    let hint = "put the schema into the directory beside the file: `<name>/schemas/report.json`";
-    let inside = Path::new(path).components().all(|step| matches!(step, Component::Normal(_)));
-    let Some(directory) = sibling.directory.as_ref().filter(|_| inside && !path.is_empty()) else {
-        notes.error(place, format!("the schema `{path}` is not inside the persona's own directory"), hint);
-        return None;
-    };
-    let whole = directory.join(path);
-    if let (Ok(root), Ok(target)) = (fs_err::canonicalize(directory), fs_err::canonicalize(&whole))
-        && !target.starts_with(&root)
-    {
-        notes.error(place, format!("the schema `{path}` leads out of the persona's own directory"), hint);
-        return None;
-    }
-    let text = match file::read_text(&whole) {
-        Ok(text) => text,
-        Err(fault) => {
-            notes.error(place, format!("the schema `{path}` {}", fault.message), fault.hint.unwrap_or(hint));
-            return None;
-        }
-    };
-    sibling.read.push(text.clone().into_bytes());
+    let text = sibling.named(path, "the schema", place, notes)?;
     match parse_json(&text) {
         Ok(node) => Some(node.to_json()),
         Err(error) => {
-            let before = notes.turn_to(whole.display().to_string());
-            notes.error(error.place, format!("this is not JSON: {}", error.message), "correct it at this place");
-            notes.turn_to(before);
+            let whole = sibling.directory.as_ref().map(|directory| directory.join(path)).unwrap_or_default();
+            notes.of_file(&whole, |notes| {
+                notes.error(error.place, format!("this is not JSON: {}", error.message), "correct it at this place");
+            });
             None
         }
     }

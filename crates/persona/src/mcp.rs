@@ -1,7 +1,7 @@
 //! MCP servers: `mcpServers` in the front matter, and `mcp.json` in the sibling directory.
 //!
-//! Both hold the standard form that other programs use, with three keys of ours: `tools`, `effects`, `timeout`. Values of
-//! `env` and `headers` are kept as they are and never shown in a message. Leaves out starting the servers.
+//! Both hold the standard form that other programs use, with keys of ours: `tools`, `effects`, `timeout`, `lazy`,
+//! `secrets`. Values of `env` and `headers` are kept as they are and never shown in a message. Leaves out starting the servers.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,17 +12,16 @@ use masque_types::{
 use serde_json::Value;
 
 use crate::{
-    file,
-    front_matter::Sibling,
     node::{Content, Entry, Node, Place, parse_json},
     notes::Notes,
     section::{Section, text_of},
+    sibling::Sibling,
     units,
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-type Servers = BTreeMap<String, McpServer>;
+pub(crate) type Servers = BTreeMap<String, McpServer>;
 
 /// The persona's servers. No `mcpServers` key means those of `mcp.json`; a mapping adds to them and wins; a list of
 /// names chooses among them; an empty value means none.
@@ -65,28 +64,16 @@ fn chosen(item: Node, known: &Servers, notes: &mut Notes) -> Servers {
 }
 
 fn from_sibling(sibling: &mut Sibling, notes: &mut Notes) -> Servers {
-    let Some(path) = sibling.directory.as_ref().map(|directory| directory.join("mcp.json")) else {
-        return Servers::new();
-    };
-    let text = match file::read_text(&path) {
-        Ok(text) => text,
-        Err(fault) if fault.missing => return Servers::new(),
+    let path = sibling.directory.as_ref().map(|directory| directory.join("mcp.json")).unwrap_or_default();
+    match sibling.text("mcp.json") {
+        Ok(text) => notes.of_file(&path, |notes| from_json(&text, notes)),
+        Err(fault) if fault.missing => Servers::new(),
         Err(fault) => {
-            let before = notes.turn_to(path.display().to_string());
-            notes.error(
-                Place::FILE,
-                format!("the file {}", fault.message),
-                fault.hint.unwrap_or("correct or remove it"),
-            );
-            notes.turn_to(before);
-            return Servers::new();
+            let hint = fault.hint.unwrap_or("correct or remove it");
+            notes.of_file(&path, |notes| notes.error(Place::FILE, format!("the file {}", fault.message), hint));
+            Servers::new()
         }
-    };
-    let before = notes.turn_to(path.display().to_string());
-    let servers = from_json(&text, notes);
-    notes.turn_to(before);
-    sibling.read.push(text.into_bytes());
-    servers
+    }
 }
 
 fn from_json(text: &str, notes: &mut Notes) -> Servers {
@@ -107,7 +94,8 @@ fn from_json(text: &str, notes: &mut Notes) -> Servers {
     read_all(servers.rest(), notes)
 }
 
-fn read_all(entries: Vec<Entry>, notes: &mut Notes) -> Servers {
+/// The servers of a mapping; what cannot be used is noted.
+pub(crate) fn read_all(entries: Vec<Entry>, notes: &mut Notes) -> Servers {
     let mut servers = Servers::new();
     for entry in entries {
         if !is_server_name(&entry.key) {
@@ -145,10 +133,30 @@ fn read(node: Node, name: &str, notes: &mut Notes) -> Option<McpServer> {
         tools: tools.map(|tools| tools.into_iter().map(|(tool, _)| tool).collect()),
         effects: effects(&mut section, notes),
         timeout: timeout(&mut section, notes),
+        lazy: lazy(&mut section, notes),
+        secrets: secrets(&mut section, notes),
         ..McpServer::new(transport?)
     };
     section.finish(notes);
     Some(server)
+}
+
+/// `lazy: true`, or `start: lazy`.
+fn lazy(section: &mut Section, notes: &mut Notes) -> bool {
+    let flag = section.flag("lazy", notes).unwrap_or(false);
+    let Some((start, place)) = section.text("start", notes) else { return flag };
+    match start.as_str() {
+        "lazy" => true,
+        "eager" => flag,
+        other => {
+            notes.error(place, format!("`{other}` is no way to start a server"), "write `start: lazy` or `start: eager`");
+            flag
+        }
+    }
+}
+
+fn secrets(section: &mut Section, notes: &mut Notes) -> Vec<String> {
+    section.texts("secrets", notes).unwrap_or_default().into_iter().map(|(name, _)| name).collect()
 }
 
 fn transport(section: &mut Section, notes: &mut Notes) -> Option<McpTransport> {

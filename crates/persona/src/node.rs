@@ -1,13 +1,14 @@
-//! YAML and JSON as a tree whose nodes know their line and column.
+//! YAML, JSON and TOML as a tree whose nodes know their line and column, and keep the order of their keys.
 //!
-//! Owns parsing, with caps on depth and size. Leaves out what the keys mean.
+//! Owns parsing, with caps on depth and size. Leaves out what the keys mean, and TOML, which has its own file.
 
 use std::fmt;
 
 use masque_types::diagnostic::Diagnostic;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, SeqAccess, Visitor},
+    ser::SerializeMap as _,
 };
 use serde_json::{Number, Value};
 use serde_saphyr::{Location, Spanned};
@@ -70,14 +71,14 @@ pub(crate) struct Entry {
 }
 
 /// Why a text could not be parsed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ParseError {
     pub(crate) place: Place,
     pub(crate) message: String,
 }
 
 /// Deep enough for any real file, and far from the end of the stack.
-const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// Parses one YAML document.
 pub(crate) fn parse_yaml(text: &str) -> Result<Node, ParseError> {
@@ -128,6 +129,54 @@ fn before_place(message: &str, mark: &str) -> String {
 }
 
 impl Node {
+    /// A value of our own making, which has no place.
+    pub(crate) const fn new(content: Content) -> Self {
+        Self { place: Place::FILE, content }
+    }
+
+    /// A text of our own making.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::new(Content::Text(text.into()))
+    }
+
+    /// A list of texts of our own making.
+    pub(crate) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
+        Self::new(Content::List(texts.into_iter().map(Self::text).collect()))
+    }
+
+    /// A mapping of our own making; what is absent is left out.
+    pub(crate) fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Option<Self>)>) -> Self {
+        let entries = entries.into_iter().filter_map(|(key, value)| {
+            value.map(|value| Entry { key: key.into(), place: value.place, value })
+        });
+        Self::new(Content::Map(entries.collect()))
+    }
+
+    /// The value of a key, where this is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.content {
+            Content::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            _ => None,
+        }
+    }
+
+    /// The text, where this is one.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a mapping or a list without anything in it.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match &self.content {
+            Content::Map(entries) => entries.is_empty(),
+            Content::List(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The value without places.
     pub(crate) fn to_json(&self) -> Value {
         match &self.content {
@@ -154,7 +203,7 @@ impl Node {
         }
     }
 
-    fn unplaced(value: Value) -> Self {
+    pub(crate) fn unplaced(value: Value) -> Self {
         let content = match value {
             Value::Null => Content::Null,
             Value::Bool(value) => Content::Bool(value),
@@ -168,6 +217,30 @@ impl Node {
             ),
         };
         Self { place: Place::FILE, content }
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.content {
+            Content::Null => serializer.serialize_unit(),
+            Content::Bool(value) => serializer.serialize_bool(*value),
+            // `Number` itself is written as a structure of its own by formats other than JSON.
+            Content::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(whole), _) => serializer.serialize_u64(whole),
+                (None, Some(whole)) => serializer.serialize_i64(whole),
+                (None, None) => serializer.serialize_f64(number.as_f64().unwrap_or_default()),
+            },
+            Content::Text(text) => serializer.serialize_str(text),
+            Content::List(items) => serializer.collect_seq(items),
+            Content::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for entry in entries {
+                    map.serialize_entry(&entry.key, &entry.value)?;
+                }
+                map.end()
+            }
+        }
     }
 }
 

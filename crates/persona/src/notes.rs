@@ -2,7 +2,7 @@
 //!
 //! Leaves out deciding what is wrong: the readers of the keys do that.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use masque_types::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
@@ -30,6 +30,14 @@ impl Notes {
         std::mem::replace(&mut self.file, file.into())
     }
 
+    /// Notes what is found in another file.
+    pub(crate) fn of_file<T>(&mut self, file: &Path, found: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.turn_to(file.display().to_string());
+        let result = found(self);
+        self.turn_to(before);
+        result
+    }
+
     /// The persona cannot be used as it is.
     pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
         let diagnostic = Diagnostic::error(&self.file, message).hint(hint);
@@ -45,6 +53,12 @@ impl Notes {
     /// Keeps a key that Masque does not know.
     pub(crate) fn unknown(&mut self, path: String, place: Place, value: &Node, hint: impl Into<String>) {
         self.warning(place, format!("unknown key `{path}`; it is kept and has no effect"), hint);
+        self.unknown.insert(path, value.to_json());
+    }
+
+    /// Keeps a key that is known and means nothing here. `what` is the begin of the sentence.
+    pub(crate) fn unused(&mut self, path: String, place: Place, value: &Node, what: &str, hint: impl Into<String>) {
+        self.warning(place, format!("{what}; it is kept and has no effect"), hint);
         self.unknown.insert(path, value.to_json());
     }
 

@@ -109,20 +109,46 @@ impl Section {
         Self::of(node, &self.path(key), notes)
     }
 
+    /// Takes a boolean.
+    pub(crate) fn flag(&mut self, key: &'static str, notes: &mut Notes) -> Option<bool> {
+        let node = self.take(key)?;
+        if let Content::Bool(value) = node.content {
+            return Some(value);
+        }
+        let message = format!("`{}` is {}, expected `true` or `false`", self.path(key), node.kind());
+        notes.error(node.place, message, format!("write `{key}: true` or `{key}: false`"));
+        None
+    }
+
+    /// Where the value of a key stands; the mapping's own place when it is absent.
+    pub(crate) fn place_of(&self, key: &str) -> Place {
+        let found = self.entries.iter().find(|entry| entry.key == key);
+        found.map_or(self.place, |entry| entry.value.place)
+    }
+
     /// Takes all that is left: for mappings whose keys are names.
     pub(crate) fn rest(self) -> Vec<Entry> {
         self.entries
     }
 
-    /// Takes keys that belong to the format and that this version does not use.
-    pub(crate) fn not_used_yet(&mut self, keys: &[&'static str], notes: &mut Notes) {
+    /// Takes keys of other programs that mean nothing here.
+    pub(crate) fn not_used(&mut self, keys: &[&'static str], notes: &mut Notes) {
         for key in keys {
             if let Some(node) = self.take(key) {
-                let path = self.path(key);
-                let message = format!("`{path}` is not used yet; it is kept and has no effect");
-                notes.warning(node.place, message, "do not rely on it");
-                notes.unknown.insert(path, node.to_json());
+                let message = format!("`{key}` belongs to another program");
+                notes.unused(self.path(key), node.place, &node, &message, "do not rely on it");
             }
+        }
+    }
+
+    /// Refuses what nobody asked for: in a part that restricts, a slip would make a hole.
+    pub(crate) fn refuse_rest(self, known: &[&str], notes: &mut Notes) {
+        let prefix = self.path("");
+        for entry in self.entries {
+            let near = nearest(&entry.key, known.iter().copied());
+            let hint = near
+                .map_or_else(|| format!("known here: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            notes.error(entry.place, format!("unknown key `{prefix}{}`: it could be a restriction", entry.key), hint);
         }
     }
 

@@ -1,12 +1,12 @@
-//! Tool names: the canonical ones, and what other programs call them.
+//! Tool names: the canonical ones, and how a name in a file becomes one.
 //!
-//! One table for all dialects: no two of them use one name for different tools. What the table does not map stays as it
-//! is; no tool has that name, so it grants nothing, and the reader of the file is told.
+//! What no table maps stays as it is; no tool has that name, so it grants nothing, and the reader of the file is told.
+//! Leaves out what other programs call the tools.
 
-use crate::{node::Place, notes::Notes, section::nearest};
+use crate::{aliases, node::Place, notes::Notes, section::nearest};
 
 /// The tools that Masque has.
-const TOOLS: [&str; 10] = [
+pub(crate) const TOOLS: [&str; 13] = [
     "fs.read",
     "fs.list",
     "fs.glob",
@@ -17,57 +17,18 @@ const TOOLS: [&str; 10] = [
     "web.fetch",
     "human.ask",
     "result.read",
+    "skill.use",
+    "agent.call",
+    "agent.handoff",
 ];
 
 /// Canonical names of tools that do not exist yet.
-const LATER: [&str; 4] = ["web.search", "agent.call", "skill.use", "memory.search"];
+const LATER: [&str; 2] = ["web.search", "memory.search"];
 
-/// The names of other programs: Claude Code; Gemini CLI; opencode; OpenHands and goose; Codex.
-const ALIASES: [(&str, &str); 43] = [
-    ("Read", "fs.read"),
-    ("Write", "fs.write"),
-    ("Edit", "fs.edit"),
-    ("MultiEdit", "fs.edit"),
-    ("LS", "fs.list"),
-    ("Glob", "fs.glob"),
-    ("Grep", "fs.search"),
-    ("Bash", "shell.exec"),
-    ("WebFetch", "web.fetch"),
-    ("WebSearch", "web.search"),
-    ("AskUserQuestion", "human.ask"),
-    ("Task", "agent.call"),
-    ("Agent", "agent.call"),
-    ("Skill", "skill.use"),
-    ("read_file", "fs.read"),
-    ("read_many_files", "fs.read"),
-    ("write_file", "fs.write"),
-    ("replace", "fs.edit"),
-    ("list_directory", "fs.list"),
-    ("glob", "fs.glob"),
-    ("grep_search", "fs.search"),
-    ("search_file_content", "fs.search"),
-    ("run_shell_command", "shell.exec"),
-    ("web_fetch", "web.fetch"),
-    ("google_web_search", "web.search"),
-    ("ask_user", "human.ask"),
-    ("read", "fs.read"),
-    ("write", "fs.write"),
-    ("edit", "fs.edit"),
-    ("patch", "fs.edit"),
-    ("list", "fs.list"),
-    ("grep", "fs.search"),
-    ("bash", "shell.exec"),
-    ("webfetch", "web.fetch"),
-    ("websearch", "web.search"),
-    ("question", "human.ask"),
-    ("terminal", "shell.exec"),
-    ("execute_bash", "shell.exec"),
-    ("file_editor", "fs.edit"),
-    ("str_replace_editor", "fs.edit"),
-    ("developer__shell", "shell.exec"),
-    ("shell", "shell.exec"),
-    ("apply_patch", "fs.edit"),
-];
+/// Whether this is the name of a tool of ours.
+pub(crate) fn is_canonical(name: &str) -> bool {
+    TOOLS.contains(&name) || LATER.contains(&name)
+}
 
 /// What a name is used for: that decides how bad an unknown one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +71,7 @@ fn alias(name: &str) -> Option<String> {
             None => format!("mcp:{rest}/*"),
         });
     }
-    ALIASES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| (*ours).to_owned())
+    aliases::ours(name).map(str::to_owned)
 }
 
 fn is_known(name: &str) -> bool {
@@ -137,7 +98,7 @@ fn hint(name: &str, mapped: &str) -> String {
     if name.starts_with("mcp:") {
         return "write `mcp:<server>/<tool>` or `mcp:<server>/*`".to_owned();
     }
-    let names = TOOLS.iter().copied().chain(ALIASES.iter().map(|(theirs, _)| *theirs));
+    let names = TOOLS.iter().copied().chain(aliases::ALL.iter().flat_map(|table| table.names().map(|(theirs, _)| theirs)));
     nearest(name, names).map_or_else(
         || "`masque tool list` shows the tools".to_owned(),
         |near| format!("did you mean `{}`?", alias(near).unwrap_or_else(|| near.to_owned())),
@@ -147,15 +108,6 @@ fn hint(name: &str, mapped: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_alias_leads_to_a_canonical_name_and_none_hides_another() {
-        for (place, (theirs, ours)) in ALIASES.iter().enumerate() {
-            assert!(TOOLS.contains(ours) || LATER.contains(ours), "{theirs} → {ours}");
-            assert!(!TOOLS.contains(theirs));
-            assert!(ALIASES.iter().skip(place + 1).all(|(other, _)| other != theirs), "{theirs} twice");
-        }
-    }
 
     #[test]
     fn names_of_other_programs_become_ours() {

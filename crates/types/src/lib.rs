@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod instruction;
 pub mod message;
 pub mod model;
 pub mod persona;
