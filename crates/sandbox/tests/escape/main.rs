@@ -9,7 +9,13 @@
     clippy::disallowed_methods,
     reason = "attacks are raw system calls; tests read and start things"
 )]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is test code, and attacks tell by printing")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "all of it is test code, and attacks tell by printing"
+)]
 
 mod attack;
 mod files;

@@ -7,7 +7,6 @@ use tokio::io::AsyncReadExt;
 
 /// Everything that a program printed, and how it ended.
 #[derive(Debug)]
-#[expect(dead_code, reason = "all of it is shown when a test fails")]
 pub(crate) struct Ended {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
