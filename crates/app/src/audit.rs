@@ -2,7 +2,23 @@
 
 pub use masque_store::{AuditEntry, AuditReport};
 
+use masque_store::NewAudit;
+use masque_types::{actor::Actor, id::RunId, time::Timestamp};
+use serde_json::Value;
+
 use crate::{App, Error};
+
+/// What an actor did to a target, for the audit log.
+pub(crate) fn entry(
+    at: Timestamp,
+    actor: &Actor,
+    action: &str,
+    run: Option<RunId>,
+    target: impl ToString,
+    detail: Value,
+) -> NewAudit {
+    NewAudit { at, actor: actor.clone(), action: action.to_owned(), run, target: target.to_string(), detail }
+}
 
 impl App {
     /// The newest entries of the audit log, oldest first.

@@ -5,7 +5,7 @@
 
 use masque_tools::host::fetch;
 use masque_types::{
-    persona::{Backend, Hooks, Persona},
+    persona::{Backend, Delegation, Hooks, Persona},
     policy::{Mode, Policy, Rule, Verdict},
     run::SandboxMode,
 };
@@ -25,15 +25,34 @@ use crate::{
 /// When the list of trusted projects or the project's content cannot be read.
 pub(crate) fn policy(host: &Host, settings: &Settings, persona: &Persona, ceiling: &[Rule]) -> Result<Policy, Error> {
     let mut policy = Policy { ceiling: ceiling.to_vec(), ..Policy::of(persona) };
-    let trusted = trust::is_persona_trusted(host, persona)?;
-    if !trusted {
-        policy.mode = policy.mode.min(Mode::Default);
-        policy.narrow(Rule::new(fetch::NAME, Verdict::Ask));
-    }
+    restrict(host, persona, &mut policy)?;
     if let Some(asked) = settings.mode() {
         policy.mode = asked;
     }
     Ok(policy)
+}
+
+/// The policy of a persona that another one calls: never more than the caller's ceiling, mode and grants allow.
+///
+/// # Errors
+/// As for [`policy`].
+pub(crate) fn callee(
+    host: &Host,
+    caller: &Policy,
+    delegation: &Delegation,
+    persona: &Persona,
+) -> Result<Policy, Error> {
+    let mut policy = caller.for_callee(persona, delegation.grants.as_deref());
+    restrict(host, persona, &mut policy)?;
+    Ok(policy)
+}
+
+fn restrict(host: &Host, persona: &Persona, policy: &mut Policy) -> Result<(), Error> {
+    if !trust::is_persona_trusted(host, persona)? {
+        policy.mode = policy.mode.min(Mode::Default);
+        policy.narrow(Rule::new(fetch::NAME, Verdict::Ask));
+    }
+    Ok(())
 }
 
 /// The persona without what its project is not trusted with, and what that is, in words.

@@ -1,12 +1,12 @@
 //! Activates persona environments: sandbox, tool server, MCP servers, host tools.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use masque_engine::environment::{Activation, ActiveEnvironment, Environments};
 use masque_sandbox::Launcher;
 use masque_store::Store;
 use masque_tools::{
-    environment::{Environment, EnvironmentSpec, HOOK_LIMIT},
+    environment::{self, Environment, EnvironmentSpec},
     host::{
         HostTool,
         fetch::{FetchLimits, WebFetch},
@@ -22,43 +22,78 @@ use masque_types::{
     persona::Persona,
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
+use tokio::{sync::Mutex, task::JoinSet};
 
-use crate::{authority, host::Host};
+use crate::{
+    authority,
+    border::{self, Log},
+    clock::SystemClock,
+    host::Host,
+    secrets::{self, Standing},
+};
+
+/// How often a running environment looks whether its secrets were taken back.
+const LEASE_CHECK: Duration = Duration::from_secs(1);
 
 /// Activates environments on this machine.
 pub(crate) struct LocalEnvironments {
     pub(crate) host: Host,
     pub(crate) launcher: Launcher,
     pub(crate) store: Store,
+    pub(crate) clock: Arc<SystemClock>,
 }
 
 impl Environments for LocalEnvironments {
     fn activate(&self, activation: Activation) -> BoxFuture<'_, Result<Arc<dyn ActiveEnvironment>, String>> {
-        Box::pin(async move {
-            let (persona, mut diagnostics) = self.permitted(&activation)?;
-            let spec = EnvironmentSpec {
-                run: activation.run,
-                persona: &persona,
-                policy: &activation.spec.policy,
-                workspace: PathBuf::from(&activation.spec.workspace),
-                mode: activation.spec.sandbox,
-                launcher: self.launcher.clone(),
-                masque: self.host.executable.clone(),
-                host_tools: self.host_tools(),
-                private: vec![self.host.home.clone(), self.host.config.clone()],
-                pinned: activation.pinned.as_deref(),
-                secrets: Vec::new(),
-                hook_limit: HOOK_LIMIT,
-                cache: Some(self.host.home.join("cache/mcp")),
-            };
-            let (environment, found) = Environment::start(spec).await.map_err(|error| error.to_string())?;
-            diagnostics.extend(found);
-            Ok(Arc::new(Active { environment, diagnostics }) as Arc<dyn ActiveEnvironment>)
-        })
+        Box::pin(self.start(activation))
     }
 }
 
 impl LocalEnvironments {
+    async fn start(&self, activation: Activation) -> Result<Arc<dyn ActiveEnvironment>, String> {
+        let (persona, mut diagnostics) = self.permitted(&activation)?;
+        let (held, notes) = secrets::held(&self.host, &persona).map_err(|error| error.to_string())?;
+        diagnostics.extend(notes);
+        let names: BTreeSet<String> = held.iter().map(|held| held.grant.name.clone()).collect();
+        let log = Log {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            run: activation.run,
+            persona: persona.name.clone(),
+        };
+        let border = border::Border::open(log);
+        let spec = EnvironmentSpec {
+            run: activation.run,
+            persona: &persona,
+            policy: &activation.spec.policy,
+            workspace: PathBuf::from(&activation.spec.workspace),
+            mode: activation.spec.sandbox,
+            launcher: self.launcher.clone(),
+            masque: self.host.executable.clone(),
+            host_tools: self.host_tools(&persona)?,
+            private: vec![self.host.home.clone(), self.host.config.clone()],
+            pinned: activation.pinned.as_deref(),
+            secrets: held,
+            border: environment::Border::standard(border.observer()),
+            hook_limit: environment::HOOK_LIMIT,
+            cache: Some(self.host.home.join("cache/mcp")),
+        };
+        let (environment, found) = match Environment::start(spec).await {
+            Ok(started) => started,
+            Err(error) => {
+                border.close().await;
+                return Err(error.to_string());
+            }
+        };
+        diagnostics.extend(found);
+        let environment = Arc::new(environment);
+        let mut lease = JoinSet::new();
+        if !names.is_empty() {
+            lease.spawn(watch_secrets(self.host.clone(), persona, names, Arc::clone(&environment)));
+        }
+        Ok(Arc::new(Active { environment, diagnostics, lease: Mutex::new(lease), border: Mutex::new(Some(border)) }))
+    }
+
     /// The persona without what its project is not trusted with.
     fn permitted(&self, activation: &Activation) -> Result<(Persona, Vec<Diagnostic>), String> {
         let (persona, lost) =
@@ -66,25 +101,51 @@ impl LocalEnvironments {
         if lost.is_empty() {
             return Ok((persona, Vec::new()));
         }
-        let what = format!(
-            "this persona comes with a project that is not trusted with it and does not get: {}",
-            lost.join(", ")
-        );
+        let lost = lost.join(", ");
+        let what = format!("this persona comes with a project that is not trusted with it, and goes without: {lost}");
         let hint = "look at what the project brings, then: masque trust";
         let diagnostic = Diagnostic::warning(&persona.source, what).hint(hint);
         Ok((persona, vec![diagnostic]))
     }
 
-    fn host_tools(&self) -> Vec<Arc<dyn HostTool>> {
+    fn host_tools(&self, persona: &Persona) -> Result<Vec<Arc<dyn HostTool>>, String> {
         let results = Arc::new(StoredResults(self.store.clone()));
-        vec![Arc::new(WebFetch::new(FetchLimits::default())), Arc::new(ResultRead::new(results))]
+        let hosts = environment::listed_hosts(persona).map_err(|error| error.to_string())?;
+        let limits = FetchLimits { hosts, ..FetchLimits::default() };
+        Ok(vec![Arc::new(WebFetch::new(limits)), Arc::new(ResultRead::new(results))])
+    }
+}
+
+/// Takes the secrets back from a running environment as soon as one of them is not granted any more, or has another
+/// value than the environment holds.
+async fn watch_secrets(host: Host, persona: Persona, names: BTreeSet<String>, environment: Arc<Environment>) {
+    let stamp = || fs_err::metadata(secrets::path(&host)).and_then(|metadata| metadata.modified()).ok();
+    let mut seen = stamp();
+    loop {
+        tokio::time::sleep(LEASE_CHECK).await;
+        let now = stamp();
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        let standings = secrets::standings(&host, &persona).unwrap_or_default();
+        let granted = |name: &String| {
+            standings.iter().any(|(grant, standing)| grant.name == *name && *standing == Standing::Granted)
+        };
+        if !names.iter().all(granted) {
+            tracing::warn!(persona = %persona.name, "a secret was taken back: its programs lose the network");
+            environment.revoke_secrets().await;
+            return;
+        }
     }
 }
 
 /// An environment of the tools crate, with what was noticed when it started.
 struct Active {
-    environment: Environment,
+    environment: Arc<Environment>,
     diagnostics: Vec<Diagnostic>,
+    lease: Mutex<JoinSet<()>>,
+    border: Mutex<Option<border::Border>>,
 }
 
 impl Toolbox for Active {
@@ -107,7 +168,13 @@ impl ActiveEnvironment for Active {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.environment.close())
+        Box::pin(async move {
+            self.lease.lock().await.shutdown().await;
+            self.environment.close().await;
+            if let Some(border) = self.border.lock().await.take() {
+                border.close().await;
+            }
+        })
     }
 }
 

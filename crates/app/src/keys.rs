@@ -15,13 +15,12 @@ use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
-use masque_store::NewAudit;
 use masque_types::{actor::Actor, secret::Secret};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{App, Error, host::Host};
+use crate::{App, Error, audit, host::Host};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -33,9 +32,10 @@ struct KeyFile {
     keys: BTreeMap<String, Sealed>,
 }
 
+/// A sealed text.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sealed {
+pub(crate) struct Sealed {
     nonce: String,
     sealed: String,
 }
@@ -80,15 +80,7 @@ impl App {
     }
 
     async fn audit_key(&self, actor: &Actor, action: &str, provider: &str) -> Result<(), Error> {
-        let audit = NewAudit {
-            at: self.now(),
-            actor: actor.clone(),
-            action: action.to_owned(),
-            run: None,
-            target: provider.to_owned(),
-            detail: json!({}),
-        };
-        Ok(self.store.audit(audit).await?)
+        Ok(self.store.audit(audit::entry(self.now(), actor, action, None, provider, json!({}))).await?)
     }
 }
 
@@ -128,7 +120,7 @@ fn write(host: &Host, file: &KeyFile) -> Result<(), Error> {
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(directory) = path.parent() {
         fs_err::create_dir_all(directory)?;
     }
@@ -164,7 +156,11 @@ fn associated(provider: &str) -> Vec<u8> {
     format!("masque/key/v1/{provider}").into_bytes()
 }
 
-fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, Error> {
+/// Seals a text for a name, under which alone it can be unsealed.
+///
+/// # Errors
+/// When the sealing key cannot be read or made, or others can read it.
+pub(crate) fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, Error> {
     let nonce: [u8; NONCE_BYTES] = rand::rng().random();
     let payload = Payload { msg: key.expose().as_bytes(), aad: &associated(provider) };
     let sealed = cipher(host)?
@@ -173,7 +169,11 @@ fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, Error> {
     Ok(Sealed { nonce: STANDARD.encode(nonce), sealed: STANDARD.encode(sealed) })
 }
 
-fn unseal(host: &Host, provider: &str, sealed: &Sealed) -> Result<Secret, Error> {
+/// The text that was sealed for a name.
+///
+/// # Errors
+/// When it was sealed for another name, was changed, or the sealing key cannot be read.
+pub(crate) fn unseal(host: &Host, provider: &str, sealed: &Sealed) -> Result<Secret, Error> {
     let wrong = || damaged(&path(host), &format!("the key of `{provider}` cannot be unsealed"));
     let nonce: [u8; NONCE_BYTES] =
         STANDARD.decode(&sealed.nonce).ok().and_then(|n| n.try_into().ok()).ok_or_else(wrong)?;

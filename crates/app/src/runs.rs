@@ -39,7 +39,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, audit, authority, clock, config::Layer, environments::LocalEnvironments, models::Models, trust, worker,
+    App, Error, audit, authority, clock, config::Layer, context, environments::LocalEnvironments, models::Models,
+    trust, worker,
 };
 
 /// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.
@@ -95,8 +96,9 @@ impl App {
         let spec = self.spec(actor, &start, policy, models);
         let detail = json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace });
         let entry = audit::entry(now, actor, "run.create", Some(id), &start.persona.name, detail);
+        let persona = context::composed(&start.persona, &spec.policy, &start.workspace);
         let created = EventBody::RunCreated { spec: Box::new(spec) };
-        let pinned = EventBody::PersonaPinned { persona: Box::new(start.persona.clone()) };
+        let pinned = EventBody::PersonaPinned { persona: Box::new(persona) };
         let event = |seq, body| Event { seq, epoch: 0, at: now, body };
         self.store
             .create_run(NewRun {
@@ -229,8 +231,12 @@ impl App {
     }
 
     fn engine_with(&self, model: Arc<dyn Model>) -> Engine {
-        let environments =
-            LocalEnvironments { host: self.host.clone(), launcher: self.launcher.clone(), store: self.store.clone() };
+        let environments = LocalEnvironments {
+            host: self.host.clone(),
+            launcher: self.launcher.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+        };
         let clock = Arc::clone(&self.clock);
         Engine {
             store: self.store.clone(),

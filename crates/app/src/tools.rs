@@ -5,7 +5,7 @@ use masque_types::{
     message::ToolCall,
     persona::Persona,
     policy::{Decision, Policy},
-    tool::ToolSpec,
+    tool::{EffectClass, ToolSpec},
 };
 
 use crate::Error;
@@ -34,6 +34,19 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
         policy.has_tool(&spec.name, spec.effect) && (has_skills || spec.name != masque_tools::host::skill::NAME)
     };
     specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
+}
+
+/// All tools that a persona could have, without asking its servers: for each server the pattern of all its tools, and
+/// those that its file names.
+pub(crate) fn known(persona: &Persona) -> impl Iterator<Item = (String, EffectClass)> {
+    let own = masque_tools::builtin_specs().into_iter().map(|spec| (spec.name, spec.effect));
+    let has_skills = !persona.skills.is_empty();
+    let own = own.filter(move |(name, _)| has_skills || name != masque_tools::host::skill::NAME);
+    let servers = persona.mcp_servers.iter().flat_map(|(server, settings)| {
+        let named = settings.effects.iter().map(move |(tool, effect)| (format!("mcp:{server}/{tool}"), *effect));
+        named.chain([(format!("mcp:{server}/*"), EffectClass::default())])
+    });
+    own.chain(servers)
 }
 
 /// One built-in tool.

@@ -36,7 +36,7 @@ use crate::{
 use routes::Routes;
 use secrets::Secrets;
 
-pub use network::Border;
+pub use network::{Border, listed as listed_hosts};
 pub use secrets::HeldSecret;
 
 /// How long a hook may take when nothing else is said.

@@ -23,6 +23,12 @@ use masque_types::tool::ToolSpec;
 pub use error::Error;
 pub use profile::profile;
 
+/// When a persona's hooks run, by the keys of its file.
+#[must_use]
+pub fn hook_times(hooks: &masque_types::persona::Hooks) -> Vec<&'static str> {
+    hooks::When::all(hooks).map(|(when, _)| when.name()).collect()
+}
+
 /// The tools that Masque brings along, sorted by name. Starts nothing.
 #[must_use]
 pub fn builtin_specs() -> Vec<ToolSpec> {

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
     let done = match command {
         Command::Set { provider } => {
             app.check_provider(&provider)?;
-            let key = read_key(&provider)?;
+            let key = read_secret(&format!("key of {provider}"))?;
             let set = app.set_key(&actor, &provider, &key).await;
             set.map(|()| render::note(&format!("the key of {provider} is sealed")))
         }
@@ -46,7 +46,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
 }
 
 /// One line of standard input; not echoed on a terminal.
-fn read_key(provider: &str) -> Result<Secret, Error> {
+pub(super) fn read_secret(what: &str) -> Result<Secret, Error> {
     let input = std::io::stdin();
     let mut line = String::new();
     if !input.is_terminal() {
@@ -54,7 +54,7 @@ fn read_key(provider: &str) -> Result<Secret, Error> {
         return Ok(Secret::new(line));
     }
     let mut error = anstream::stderr();
-    write!(error, "key of {provider} (not shown): ")?;
+    write!(error, "{what} (not shown): ")?;
     error.flush()?;
     let before = tcgetattr(&input).map_err(std::io::Error::from)?;
     let mut silent = before.clone();

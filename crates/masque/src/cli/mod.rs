@@ -7,10 +7,12 @@ mod config;
 mod demo;
 mod doctor;
 pub(crate) mod drive;
+mod explain;
 mod key;
 mod persona;
 mod run;
 mod runs;
+mod secret;
 mod tool;
 mod tool_server;
 mod trust;
@@ -68,6 +70,8 @@ enum Command {
     /// Show the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Explain what a persona may do, what it may not, and why
+    Explain(explain::Arguments),
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -76,6 +80,9 @@ enum Command {
     /// Keep provider keys in the sealed store
     #[command(subcommand)]
     Key(key::Command),
+    /// Keep secrets that personas use without seeing them
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Show what this machine can enforce and which models can be asked
     Doctor(doctor::Arguments),
     /// Watch the bundled architect review this directory, without a model
@@ -111,6 +118,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::ToolServer(arguments) => tool_server::run(&arguments),
         Command::Persona(command) => persona::run(&Context::read(global, &[])?, &command),
         Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
+        Command::Explain(arguments) => explain::run(&Context::read(global, &arguments.settings())?, &arguments),
         Command::Config(command) => config::run(&Context::read(global, &[])?, &command),
         Command::Run(arguments) => {
             let context = Context::read(global, &arguments.settings())?;
@@ -124,6 +132,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Audit(command) => block_on(audit::run(Context::read(global, &[])?, command)),
         Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
         Command::Key(command) => block_on(key::run(Context::read(global, &[])?, command)),
+        Command::Secret(command) => block_on(secret::run(Context::read(global, &[])?, command)),
         Command::Doctor(arguments) => block_on(doctor::run(Context::read(global, &[])?, arguments)),
         Command::Demo(arguments) => {
             let context = Context::read(global, &arguments.settings())?;

@@ -143,7 +143,7 @@ pub(super) fn certificate_variables(file: &Path) -> BTreeMap<OsString, OsString>
 ///
 /// # Errors
 /// When the list is not understood.
-pub(super) fn listed(persona: &Persona) -> Result<Option<Rules>, Error> {
+pub fn listed(persona: &Persona) -> Result<Option<Rules>, Error> {
     if persona.sandbox.network || persona.sandbox.hosts.is_empty() {
         return Ok(None);
     }
