@@ -1,18 +1,17 @@
 //! The broker as its owner sees it: start, the certificate, the numbers, close.
 
-use std::os::fd::OwnedFd;
+use std::{fmt, os::fd::OwnedFd, sync::Arc};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BrokerSpec, Counters, Error, PacketPort, port::TunPort};
+use crate::{BrokerSpec, Counters, Error, PacketPort, context::Context, port::TunPort, stack::Stack};
 
 /// The way out of one sandbox.
-#[derive(Debug)]
 pub struct Broker {
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    root_certificate: String,
+    context: Arc<Context>,
 }
 
 impl Broker {
@@ -29,36 +28,36 @@ impl Broker {
     ///
     /// # Errors
     /// Like [`Broker::start`].
-    pub fn start_on(mut port: impl PacketPort, spec: BrokerSpec) -> Result<Self, Error> {
+    pub fn start_on(port: impl PacketPort, spec: BrokerSpec) -> Result<Self, Error> {
+        let context = Arc::new(Context::new(spec)?);
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let _spec = spec;
-            let mut buffer = vec![0; 1 << 16];
-            let receive =
-                async { while std::future::poll_fn(|cx| port.poll_receive(cx, &mut buffer)).await.is_ok() {} };
-            tokio::select! { () = receive => {}, () = stopped.cancelled() => {} }
-        });
-        Ok(Self { stop, tasks, root_certificate: String::new() })
+        tasks.spawn(Stack::new(port, Arc::clone(&context)).run(stop.clone()));
+        Ok(Self { stop, tasks, context })
     }
 
     /// The certificate of the authority that signs for bound hosts, as PEM. It is made for this broker, its key never
     /// leaves it, and both are gone with it. Programs must trust it: see [`crate::CERTIFICATE_VARIABLES`].
     #[must_use]
     pub fn root_certificate(&self) -> String {
-        self.root_certificate.clone()
+        self.context.authority.certificate()
     }
 
     /// The numbers up to now.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters::default()
+        self.context.counting.read()
     }
 
     /// Breaks all connections and waits until nothing remains. Dropping a broker breaks them without waiting.
     pub async fn close(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("counters", &self.counters()).finish_non_exhaustive()
     }
 }

@@ -14,16 +14,37 @@
 //! What cannot be seen: behind a right TLS greeting to a host without secrets, what a program asks that host for.
 
 mod address;
+mod authority;
 mod broker;
+mod context;
 mod counters;
 mod device;
+mod dial;
+mod dns;
 mod error;
 mod event;
+mod flow;
+mod greeting;
+mod http;
+mod intercept;
+mod meter;
 mod name;
+mod names;
+mod observer;
+mod packet;
 mod port;
+mod program;
+mod quota;
+mod relay;
 mod resolver;
 mod rules;
+mod scrub;
+mod secrets;
+mod serve;
 mod spec;
+mod stack;
+mod watch;
+mod wire;
 
 pub use address::forbidden_class;
 pub use broker::Broker;

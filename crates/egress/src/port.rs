@@ -26,7 +26,12 @@ impl TunPort {
     /// Must be called inside of a runtime.
     pub(crate) fn new(device: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&device, true)?;
-        Ok(Self(AsyncFd::new(device)?))
+        #[expect(
+            deprecated,
+            reason = "an `OwnedFd` is always the same open descriptor; what replaces the function is unsafe code"
+        )]
+        let device = AsyncFd::new(device)?;
+        Ok(Self(device))
     }
 }
 
