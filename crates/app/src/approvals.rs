@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use masque_store::{ApprovalFilter, NewAudit};
+use masque_store::ApprovalFilter;
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Approval, Question, Ruling},
@@ -11,7 +11,7 @@ use masque_types::{
 };
 use serde_json::json;
 
-use crate::{App, Error, clock};
+use crate::{App, Error, audit, clock};
 
 impl App {
     /// Questions, newest first.
@@ -87,15 +87,8 @@ impl App {
         let ruling = Ruling { answer, by: actor.clone(), channel };
         let command = Command::Answer { approval: approval.id, digest: approval.digest, ruling };
         self.store.send(clock::new_command_id(), approval.run, &command, now).await?;
-        let audit = NewAudit {
-            at: now,
-            actor: actor.clone(),
-            action: "approval.answer".to_owned(),
-            run: Some(approval.run),
-            target: approval.id.to_string(),
-            detail,
-        };
-        Ok(self.store.audit(audit).await?)
+        let entry = audit::entry(now, actor, "approval.answer", Some(approval.run), approval.id, detail);
+        Ok(self.store.audit(entry).await?)
     }
 }
 

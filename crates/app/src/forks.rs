@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use masque_engine::state::State;
-use masque_store::{NewAudit, NewRun};
+use masque_store::NewRun;
 use masque_types::{
     actor::Actor,
     event::{Event, EventBody},
@@ -15,7 +15,7 @@ use masque_types::{
 };
 use serde_json::json;
 
-use crate::{App, Error, clock};
+use crate::{App, Error, audit, clock};
 
 /// Events before the branch that are read at first; further back only while no model's answer is among them.
 const WINDOW: Seq = 64;
@@ -56,7 +56,8 @@ impl App {
         }
         let events = self.events_around(parent, at).await?;
         let (before, after) = events.split_at(events.partition_point(|event| event.seq <= at));
-        if is_finished(before) && fork.instruction.is_empty() {
+        let instructed = !fork.instruction.is_empty();
+        if is_finished(before) && !instructed && !summary.conversation {
             return Err(Error::usage(format!("nothing is left to do in {parent} after event {at}"))
                 .hint("add an instruction with -p, or fork at an earlier event with --at"));
         }
@@ -70,14 +71,7 @@ impl App {
             instruction: fork.instruction,
             route: self.forked_route(parent, fork.models).await?,
         };
-        let audit = NewAudit {
-            at: now,
-            actor: actor.clone(),
-            action: "run.fork".to_owned(),
-            run: Some(run),
-            target: parent.to_string(),
-            detail: json!({ "at": at }),
-        };
+        let entry = audit::entry(now, actor, "run.fork", Some(run), parent, json!({ "at": at }));
         self.store
             .create_run(NewRun {
                 id: run,
@@ -85,10 +79,12 @@ impl App {
                 title: summary.title,
                 sandbox: summary.sandbox,
                 created_at: now,
-                status: RunStatus::Running,
+                status: if waits_for_words(before) && !instructed { RunStatus::Waiting } else { RunStatus::Running },
                 events: vec![Event { seq: at + 1, epoch: 0, at: now, body }],
                 forked_from: Some((parent, at)),
-                audit: vec![audit],
+                parent: None,
+                conversation: summary.conversation,
+                audit: vec![entry],
             })
             .await?;
         Ok(Forked { run, at, effects_after })
@@ -117,6 +113,16 @@ impl App {
         let state = State::fold(parent, &self.store.journal(parent, 0).await?)?;
         Ok(Some(Route { models, ..(*state.route).clone() }))
     }
+}
+
+/// Whether a conversation stands between two turns there.
+fn waits_for_words(before: &[Event]) -> bool {
+    let decisive = before.iter().rev().find_map(|event| match &event.body {
+        EventBody::TurnEnded { .. } => Some(true),
+        EventBody::UserSaid { .. } | EventBody::ModelCallFinished { .. } => Some(false),
+        _ => None,
+    });
+    decisive.unwrap_or(false)
 }
 
 const fn is_answer(event: &Event) -> bool {

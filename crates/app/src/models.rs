@@ -73,6 +73,19 @@ impl App {
         Ok(self.route(persona, candidates, gateway))
     }
 
+    /// The gateway and route for exactly these models.
+    ///
+    /// # Errors
+    /// When none of them can be used.
+    pub(crate) async fn models_named(&self, persona: &Persona, mut models: Vec<ModelRef>) -> Result<Models, Error> {
+        self.make_absolute(&mut models);
+        let gateway = self.gateway(&models).await?;
+        if !models.iter().any(|model| gateway.usable(model).is_ok()) {
+            return Err(no_model(&gateway, &models));
+        }
+        Ok(self.route(persona, models, gateway))
+    }
+
     /// Names scripts by their whole paths: a resumed run must find its script from anywhere.
     pub(crate) fn make_absolute(&self, models: &mut [ModelRef]) {
         for model in models.iter_mut().filter(|model| is_script_file(model)) {

@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use masque_store::NewAudit;
 use masque_types::{actor::Actor, digest::Digest, persona::Persona};
 use serde_json::json;
 
-use crate::{App, Error, host::Host};
+use crate::{App, Error, audit, host::Host};
 
 /// What of a project can start programs or widen what runs may do.
 const TRUSTED_CONTENT: [&str; 4] = [".agents", ".claude", ".masque", ".mcp.json"];
@@ -75,15 +74,8 @@ impl App {
         fs_err::write(&fresh, text)?;
         fs_err::rename(&fresh, &path)?;
         let action = if digest.is_some() { "project.trust" } else { "project.distrust" };
-        let audit = NewAudit {
-            at: self.clock.now(),
-            actor: actor.clone(),
-            action: action.to_owned(),
-            run: None,
-            target: key,
-            detail: json!({ "digest": digest }),
-        };
-        Ok(self.store.audit(audit).await?)
+        let entry = audit::entry(self.now(), actor, action, None, key, json!({ "digest": digest }));
+        Ok(self.store.audit(entry).await?)
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) async fn create(store: &Store, script: Script) -> anyhow::Result<RunI
         status: RunStatus::Running,
         events,
         forked_from: None,
+        parent: None,
+        conversation: false,
         audit: Vec::new(),
     };
     store.create_run(new).await?;
@@ -100,6 +102,7 @@ pub(crate) async fn drive(engine: &Engine, run: RunId) -> anyhow::Result<Driven>
 pub(crate) fn options() -> DriveOptions<'static> {
     DriveOptions {
         when_waiting: &|_| WhenWaiting::Park,
+        between_turns: WhenWaiting::Park,
         observe: &|_| {},
         stop: CancellationToken::new(),
         dead_worker: None,
@@ -147,6 +150,7 @@ fn spec(script: Script) -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("bench".to_owned()),
         parent: None,
+        conversation: false,
     }
 }
 

@@ -3,7 +3,13 @@
 //! The order is the promise: an effect is announced (committed and flushed) before it happens and confirmed after.
 //! Only a step whose actions are all pure starts them while its commit is still under way.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future, stream::FuturesUnordered};
 use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Store, Watch};
@@ -14,7 +20,8 @@ use masque_types::{
     event::{Event, EventBody},
     id::{CommandId, Epoch, RunId},
     model::{Model, ModelDelta, ModelRequest},
-    run::Command,
+    policy::Mode,
+    run::{Command, RunSpec},
     time::Timestamp,
     tool::{EffectClass, Invocation, ToolOutput},
 };
@@ -28,7 +35,7 @@ use crate::{
     heartbeat::{Heartbeat, LeaseTerms},
     machine::{Action, Input, Machine, Probed, Step},
     output,
-    state::{Outcome, Phase, State},
+    state::{Outcome, Phase, State, Waits},
     steady::SteadyTime,
 };
 
@@ -56,6 +63,8 @@ pub struct Engine {
 pub struct DriveOptions<'a> {
     /// What to do when only an answer to this question can make the run go on; asked for each open question.
     pub when_waiting: &'a (dyn Fn(&Approval) -> WhenWaiting + Send + Sync),
+    /// What to do when a conversation waits for the person's next words.
+    pub between_turns: WhenWaiting,
     /// Told what happens: committed events, model deltas, diagnostics.
     pub observe: &'a (dyn Fn(Progress<'_>) + Send + Sync),
     /// Stops driving without ending the run: it can be resumed.
@@ -89,8 +98,8 @@ pub enum Progress<'a> {
 pub enum Driven {
     /// The run ended.
     Ended(Outcome),
-    /// Only humans can make it go on.
-    Waiting,
+    /// It waits: for answers, or for the person's next words.
+    Waiting(Waits),
     /// Another worker holds it.
     HeldBy {
         /// Who.
@@ -172,6 +181,8 @@ struct Drive<'a> {
     /// A commit that nothing waits for yet, and the events that it makes durable.
     commit: Option<(Commit, Vec<Event>)>,
     environment: Option<Arc<dyn ActiveEnvironment>>,
+    /// What the model has said so far in the call under way.
+    said: Arc<Mutex<String>>,
     changes: Watch,
     /// When the inbox is to be read; every own commit is a change too, so reading is paced.
     inbox_due: Option<Instant>,
@@ -220,6 +231,7 @@ impl<'a> Drive<'a> {
             in_flight: FuturesUnordered::new(),
             commit: None,
             environment: None,
+            said: Arc::default(),
             changes: engine.store.watch(run),
             inbox_due: Some(Instant::now()),
             inbox_read: Instant::now(),
@@ -256,20 +268,34 @@ impl<'a> Drive<'a> {
             self.flush().await?;
             return Err(Stop::Driven(Driven::Ended(outcome)));
         }
-        let stays = |question: &Approval| (self.options.when_waiting)(question) == WhenWaiting::Stay;
-        if self.in_flight.is_empty() && !self.machine.state().questions().any(stays) {
+        if self.in_flight.is_empty() && !self.stays() {
             self.flush().await?;
-            return Err(Stop::Driven(Driven::Waiting));
+            return Err(Stop::Driven(Driven::Waiting(self.machine.state().waits())));
         }
         self.wait().await
+    }
+
+    /// Whether a run with nothing under way is kept.
+    fn stays(&self) -> bool {
+        let state = self.machine.state();
+        let answered = |question: &Approval| (self.options.when_waiting)(question) == WhenWaiting::Stay;
+        let spoken = state.turn_over && self.options.between_turns == WhenWaiting::Stay;
+        spoken || state.questions().any(answered)
     }
 
     fn next_input(&mut self) -> Option<Input> {
         self.inputs.pop_front().or_else(|| {
             let (id, command) = self.commands.pop_front()?;
             self.consumed.push(id);
-            Some(Input::Command(command))
+            Some(match command {
+                Command::Interrupt { by } => Input::Interrupted { by, partial: self.said_so_far() },
+                command => Input::Command(command),
+            })
         })
+    }
+
+    fn said_so_far(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Commits a step's events and performs its actions, in the order that their effects ask for.
@@ -317,6 +343,7 @@ impl<'a> Drive<'a> {
             asked,
             decided: decided.collect(),
             consumed: std::mem::take(&mut self.consumed),
+            sent: Vec::new(),
             audit: events.iter().filter_map(|event| audited(state, event)).collect(),
         }
     }
@@ -337,6 +364,7 @@ impl<'a> Drive<'a> {
                 self.call_tool(environment, invocation);
             }
             Action::Probe(invocation) => self.probe(invocation).await,
+            Action::Abandon => self.in_flight.clear(),
         }
         Ok(())
     }
@@ -359,8 +387,15 @@ impl<'a> Drive<'a> {
 
     fn call_model(&self, request: ModelRequest) {
         let (model, observe) = (Arc::clone(&self.engine.model), self.options.observe);
+        let said = Arc::clone(&self.said);
+        said.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.in_flight.push(Box::pin(async move {
-            let show = |delta| observe(Progress::Delta(delta));
+            let show = |delta| {
+                if let ModelDelta::Text(text) = &delta {
+                    said.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+                }
+                observe(Progress::Delta(delta));
+            };
             Input::Model(model.call(&request, &show).await)
         }));
     }
@@ -395,8 +430,7 @@ impl<'a> Drive<'a> {
         }
         let state = self.machine.state();
         let persona = state.persona.clone().ok_or("the journal names no persona")?;
-        let activation =
-            Activation { run: state.run, spec: Arc::clone(&state.spec), persona, pinned: state.tools.clone() };
+        let activation = Activation { run: state.run, spec: activated(state), persona, pinned: state.tools.clone() };
         let environment = self.engine.environments.activate(activation).await?;
         for diagnostic in &environment.diagnostics() {
             (self.options.observe)(Progress::Diagnostic(diagnostic));
@@ -447,6 +481,17 @@ impl<'a> Drive<'a> {
     }
 }
 
+/// What an environment is set up for. A conversation may leave the mode `plan`, so its tools are there from the start;
+/// which of them may be called now is decided at each call.
+fn activated(state: &State) -> Arc<RunSpec> {
+    if !state.spec.conversation || state.spec.policy.mode != Mode::Plan {
+        return Arc::clone(&state.spec);
+    }
+    let mut spec = (*state.spec).clone();
+    spec.policy.mode = Mode::Default;
+    Arc::new(spec)
+}
+
 fn asked(state: &State, event: &Event) -> Option<Approval> {
     let EventBody::ApprovalRequested { approval, .. } = &event.body else { return None };
     let asked = |phase: &Phase| match phase {
@@ -468,6 +513,11 @@ fn audited(state: &State, event: &Event) -> Option<NewAudit> {
         }
         EventBody::ToolCallInDoubt { call_id } => (Actor::System, "tool.in_doubt", call_id.clone(), json!({})),
         EventBody::CancelRequested { by } => (by.clone(), "run.cancel", state.run.to_string(), json!({})),
+        EventBody::FinishRequested { by } => (by.clone(), "run.finish", state.run.to_string(), json!({})),
+        EventBody::PolicyChanged { mode, narrow, by } => {
+            let detail = json!({ "mode": mode, "narrow": narrow });
+            (by.clone(), "run.policy", state.run.to_string(), detail)
+        }
         EventBody::RunCompleted { spend, .. }
         | EventBody::RunFailed { spend, .. }
         | EventBody::RunCancelled { spend, .. } => {

@@ -57,6 +57,13 @@ pub enum Input {
         /// What the world says.
         answer: Probed,
     },
+    /// Someone wants the turn stopped.
+    Interrupted {
+        /// Who.
+        by: Actor,
+        /// What the model has said so far in the call under way.
+        partial: String,
+    },
     /// Someone outside wants something.
     Command(Command),
     /// Time passed.
@@ -102,6 +109,8 @@ pub enum Action {
     },
     /// Ask whether a call happened; brings [`Input::Probed`].
     Probe(Invocation),
+    /// Give up all that is under way: the turn is over.
+    Abandon,
 }
 
 /// The outcome of one input.
@@ -154,6 +163,7 @@ impl Machine {
         if self.state.outcome.is_some() {
             return step;
         }
+        let turn_was_over = self.state.turn_over;
         let bodies = self.react(input, now, &mut step);
         self.record(bodies, now, &mut step);
         while self.state.outcome.is_none() {
@@ -163,6 +173,10 @@ impl Machine {
                 break;
             }
             self.record(plan.events, now, &mut step);
+        }
+        if self.state.turn_over && !turn_was_over {
+            self.probing.clear();
+            step.actions = vec![Action::Abandon];
         }
         step
     }
@@ -181,7 +195,7 @@ impl Machine {
             let fresh = match &action {
                 Action::Activate => !std::mem::replace(&mut self.activating, true),
                 Action::Probe(invocation) => self.probing.insert(invocation.call.id.clone()),
-                Action::CallModel(_) | Action::CallTool { .. } => true,
+                Action::CallModel(_) | Action::CallTool { .. } | Action::Abandon => true,
             };
             if fresh {
                 step.actions.push(action);
@@ -195,6 +209,7 @@ impl Machine {
             Input::Recovered { worker } => self.recovered(worker),
             Input::ToolsReady(tools) => vec![EventBody::ToolsPinned { tools }],
             Input::EnvironmentFailed(message) => {
+                self.activating = false;
                 vec![planning::failed(&self.state, FailReason::Environment, message)]
             }
             Input::Model(result) => self.model_ended(result),
@@ -202,6 +217,7 @@ impl Machine {
                 self.tool_ended(call_id, output, duration_ms, &mut step.blobs)
             }
             Input::Probed { call_id, answer } => self.probed(call_id, answer, step),
+            Input::Interrupted { by, partial } => self.interrupted(by, partial),
             Input::Command(command) => self.commanded(command, now),
             Input::Tick => self.overdue(now),
         }
@@ -276,6 +292,11 @@ impl Machine {
         match command {
             Command::Cancel { by } if self.state.cancelled_by.is_none() => vec![EventBody::CancelRequested { by }],
             Command::Cancel { .. } => Vec::new(),
+            Command::Interrupt { by } => self.interrupted(by, String::new()),
+            _ if !self.state.spec.conversation => Vec::new(),
+            Command::Say { parts, by, model } => vec![EventBody::UserSaid { parts, by, model }],
+            Command::Finish { by } => vec![EventBody::FinishRequested { by }],
+            Command::SetPolicy { mode, narrow, by } => vec![EventBody::PolicyChanged { mode, narrow, by }],
             Command::Answer { approval, digest, ruling } => {
                 let fits = |question: &&masque_types::approval::Approval| {
                     question.id == approval
@@ -289,6 +310,13 @@ impl Machine {
                 }
             }
         }
+    }
+
+    fn interrupted(&self, by: Actor, partial: String) -> Vec<EventBody> {
+        if !self.state.spec.conversation || self.state.turn_over {
+            return Vec::new();
+        }
+        vec![EventBody::InterruptRequested { by, partial }]
     }
 
     /// Questions whose time is over get the safe default: the call is not made.

@@ -52,6 +52,11 @@ pub fn bounded(output: ToolOutput) -> Bounded {
     Bounded { content, is_error, whole: Some((whole, text.into_bytes())) }
 }
 
+/// The result of a call that a turn ended before it was made, or that only read.
+pub(crate) const GIVEN_UP: &str = "The call was not completed: the turn was stopped.";
+/// The result of a call that a turn ended after it had begun.
+pub(crate) const GIVEN_UP_UNKNOWN: &str = "The turn was stopped while the call was under way: nobody knows whether it took effect. Look before you repeat it.";
+
 pub(crate) fn denied(by: &Actor, reason: Option<&str>) -> String {
     let reason = reason.map(|reason| format!(" Reason: {}.", reason.trim_end_matches('.'))).unwrap_or_default();
     format!("The call was not made: {by} denied it.{reason} Do not repeat it; go on without it or finish.")

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use masque_types::{
-    approval::Question,
+    actor::{Actor, Channel},
+    approval::{Answer, Question, Ruling},
     cost::{MicroUsd, Usage},
     digest::Digest,
-    event::{EventBody, FailReason, Refusal},
+    event::{EventBody, FailReason, Refusal, TurnFailure},
     id::ApprovalId,
     model::{FailureKind, FinishReason, ModelRequest},
     policy::Verdict,
@@ -51,7 +52,10 @@ impl Plan {
 /// Plans the next events and actions; both empty when the run waits for something under way or for a human.
 pub(crate) fn plan(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     if let Some(end) = ending(state, now) {
-        return Plan::event(lost_work(state).unwrap_or(end));
+        return Plan::event(lost_work(state).or_else(|| closed_question(state, &end)).unwrap_or(end));
+    }
+    if state.turn_over {
+        return Plan::default();
     }
     if state.tools.is_none() {
         return Plan { events: Vec::new(), actions: vec![Action::Activate] };
@@ -91,10 +95,34 @@ pub(crate) fn lost_model_call(state: &State) -> Option<EventBody> {
     Some(EventBody::ModelCallLost { step, usage, micro_usd: reserved_micro_usd })
 }
 
+/// A question that nobody needs to answer any more when a turn ends. The end of the whole run closes its questions by
+/// itself.
+fn closed_question(state: &State, end: &EventBody) -> Option<EventBody> {
+    if !matches!(end, EventBody::TurnEnded { .. }) {
+        return None;
+    }
+    let asked = state.questions().next()?;
+    let answer = match asked.question {
+        Question::InDoubt { .. } => Answer::Abort,
+        _ => Answer::Deny { reason: Some("the turn was stopped".to_owned()) },
+    };
+    let (by, channel) = match &state.interrupted_by {
+        Some(by) => (by.clone(), Channel::Cli),
+        None => (Actor::System, Channel::Timeout),
+    };
+    Some(EventBody::ApprovalDecided { approval: asked.id, ruling: Ruling { answer, by, channel } })
+}
+
 /// The reasons to stop that do not depend on what is under way.
 fn ending(state: &State, now: Timestamp) -> Option<EventBody> {
     if state.cancelled_by.is_some() {
         return Some(cancelled(state));
+    }
+    if state.finished_by.is_some() {
+        return Some(EventBody::RunCompleted { text: state.last_text(), output: None, spend: state.spend });
+    }
+    if state.interrupted_by.is_some() {
+        return Some(turn_ended(state, None));
     }
     if state.aborted {
         let message = "an interrupted call was given up: nobody knows whether it happened".to_owned();
@@ -106,20 +134,29 @@ fn ending(state: &State, now: Timestamp) -> Option<EventBody> {
 }
 
 fn cancelled(state: &State) -> EventBody {
+    EventBody::RunCancelled { partial: state.last_text(), interrupted: interrupted(state), spend: state.spend }
+}
+
+fn turn_ended(state: &State, failure: Option<TurnFailure>) -> EventBody {
+    EventBody::TurnEnded { text: state.turn_text(), failure, interrupted: interrupted(state) }
+}
+
+/// The calls that had begun and whose outcome nobody knows.
+fn interrupted(state: &State) -> Vec<String> {
     let unknown = |call: &&CallState| match &call.phase {
         Phase::InDoubt { .. } => true,
         Phase::Asked(asked) => matches!(asked.question, Question::InDoubt { .. }),
         _ => false,
     };
     let name = |call: &CallState| format!("{} {}", call.call.tool, call.call.id);
-    EventBody::RunCancelled {
-        partial: state.last_text(),
-        interrupted: state.calls.iter().filter(unknown).map(name).collect(),
-        spend: state.spend,
-    }
+    state.calls.iter().filter(unknown).map(name).collect()
 }
 
+/// The end of a run that cannot go on; of a conversation only the turn ends.
 pub(crate) fn failed(state: &State, reason: FailReason, message: String) -> EventBody {
+    if state.spec.conversation {
+        return turn_ended(state, Some(TurnFailure { reason, message }));
+    }
     EventBody::RunFailed { reason, message, partial: state.last_text(), spend: state.spend }
 }
 
@@ -144,7 +181,8 @@ fn plan_calls(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     if let Some(call) = state.calls.iter().find(|call| repeats(state, call) >= REPEATS_FATAL) {
         let message = format!("the model keeps repeating the same call of {}", call.call.tool);
-        return Plan::event(lost_work(state).unwrap_or_else(|| failed(state, FailReason::Loop, message)));
+        let end = failed(state, FailReason::Loop, message);
+        return Plan::event(lost_work(state).or_else(|| closed_question(state, &end)).unwrap_or(end));
     }
     let mut running = state.calls.iter().filter(|call| matches!(call.phase, Phase::Running { .. })).count();
     for (place, call) in state.calls.iter().enumerate() {
@@ -203,7 +241,7 @@ fn examine(state: &State, schemas: &mut Schemas, call: &CallState, now: Timestam
         );
         return refuse(Refusal::Loop, message);
     }
-    let decision = state.spec.policy.decide(&call.call, tool.effect);
+    let decision = state.policy.decide(&call.call, tool.effect);
     match decision.verdict {
         Verdict::Deny => {
             let message = format!("{name} is not permitted ({}). Go on without it.", decision.reason);
@@ -276,7 +314,7 @@ fn call_digest(state: &State, call: &CallState) -> Digest {
 
 /// Judges an answer without calls: is it the result?
 fn judge(state: &State, schemas: &mut Schemas, finish: FinishReason) -> EventBody {
-    let text = state.last_text();
+    let text = if state.spec.conversation { state.turn_text() } else { state.last_text() };
     let incomplete = |why: &str| failed(state, FailReason::Incomplete, why.to_owned());
     match finish {
         FinishReason::Length => {
@@ -285,8 +323,11 @@ fn judge(state: &State, schemas: &mut Schemas, finish: FinishReason) -> EventBod
         FinishReason::ContentFilter => return incomplete("the provider's content filter stopped the answer"),
         FinishReason::Stop | FinishReason::ToolCalls => {}
     }
+    if state.spec.conversation && !text.trim().is_empty() {
+        return turn_ended(state, None);
+    }
     let schema = state.persona.as_ref().and_then(|persona| persona.output_schema.as_ref());
-    let Some(schema) = schema else {
+    let Some(schema) = schema.filter(|_| !state.spec.conversation) else {
         if text.trim().is_empty() {
             return incomplete("the model answered nothing");
         }
@@ -324,8 +365,8 @@ fn plan_model_call(state: &State) -> Plan {
         let give_up = || failed(state, FailReason::Model, format!("{}: {message}", kind.name()));
         return Plan::event(shorter.unwrap_or_else(give_up));
     }
-    if state.context_tokens > state.spec.context_tokens
-        && let Some(shorter) = shorten(state, state.spec.context_tokens)
+    if state.context_tokens > state.context_limit
+        && let Some(shorter) = shorten(state, state.context_limit)
     {
         return Plan::event(shorter);
     }
@@ -369,8 +410,8 @@ fn reserve(state: &State) -> Result<(u64, MicroUsd), String> {
     let answer = u64::from(state.route.max_output_tokens);
     let tokens = state.context_tokens.saturating_add(answer);
     let usage = Usage { input_tokens: state.context_tokens, output_tokens: answer, ..Usage::default() };
-    let micro_usd = state.spec.price.cost(&usage);
-    if let Some(limit) = limits.steps.filter(|limit| spend.steps >= *limit) {
+    let micro_usd = state.price.cost(&usage);
+    if let Some(limit) = limits.steps.filter(|limit| spend.steps.saturating_sub(state.steps_before_turn) >= *limit) {
         return Err(format!("the limit of {limit} model calls is used up"));
     }
     if let Some(limit) = limits.tokens.filter(|limit| spend.usage.total().saturating_add(tokens) > *limit) {
@@ -386,6 +427,15 @@ fn reserve(state: &State) -> Result<(u64, MicroUsd), String> {
     Ok((tokens, micro_usd))
 }
 
+/// The tools that the model sees: of a conversation those that its policy has now.
+fn shown_tools(state: &State) -> Arc<[ToolSpec]> {
+    let Some(tools) = &state.tools else { return Arc::from([]) };
+    if !state.spec.conversation {
+        return Arc::clone(tools);
+    }
+    tools.iter().filter(|tool| state.policy.has_tool(&tool.name, tool.effect)).cloned().collect()
+}
+
 fn request(state: &State) -> ModelRequest {
     let persona = state.persona.as_ref();
     ModelRequest {
@@ -394,7 +444,10 @@ fn request(state: &State) -> ModelRequest {
         route: Arc::clone(&state.route),
         system: persona.map_or_else(|| Arc::from(""), |persona| persona.prompt.as_str().into()),
         messages: state.messages.clone(),
-        tools: state.tools.clone().unwrap_or_else(|| Arc::from([])),
-        output_schema: persona.and_then(|persona| persona.output_schema.clone()).map(Arc::new),
+        tools: shown_tools(state),
+        output_schema: persona
+            .filter(|_| !state.spec.conversation)
+            .and_then(|persona| persona.output_schema.clone())
+            .map(Arc::new),
     }
 }

@@ -79,6 +79,17 @@ fn recorded_input(state: &State, event: &Event) -> Option<Input> {
         }
         EventBody::Recovered { worker } => Some(Input::Recovered { worker: worker.clone() }),
         EventBody::CancelRequested { by } => Some(Input::Command(Command::Cancel { by: by.clone() })),
+        EventBody::InterruptRequested { by, partial } => {
+            Some(Input::Interrupted { by: by.clone(), partial: partial.clone() })
+        }
+        EventBody::UserSaid { parts, by, model } => {
+            Some(Input::Command(Command::Say { parts: parts.clone(), by: by.clone(), model: model.clone() }))
+        }
+        EventBody::FinishRequested { by } => Some(Input::Command(Command::Finish { by: by.clone() })),
+        EventBody::PolicyChanged { mode, narrow, by } => {
+            let (narrow, by) = (narrow.clone(), by.clone());
+            Some(Input::Command(Command::SetPolicy { mode: *mode, narrow, by }))
+        }
         _ => None,
     }
 }

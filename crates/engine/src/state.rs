@@ -5,14 +5,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use masque_types::{
     actor::Actor,
     approval::{Answer, Approval, Question, Ruling},
-    cost::{MicroUsd, Spend, Usage},
+    cost::{MicroUsd, Price, Spend, Usage},
     digest::Digest,
     event::{Event, EventBody, FailReason, Refusal},
     id::{ApprovalId, RunId, Seq},
     message::{AssistantMessage, Message, Part, ToolCall, ToolMessage},
     model::{FailureKind, FinishReason, Route},
     persona::Persona,
-    run::{RunSpec, RunStatus},
+    policy::{Mode, Policy, Rule},
+    run::{ModelChoice, RunSpec, RunStatus},
     time::Timestamp,
     tool::{EffectClass, ToolSpec},
 };
@@ -27,8 +28,14 @@ pub struct State {
     pub run: RunId,
     /// What was fixed at the start.
     pub spec: Arc<RunSpec>,
-    /// The models asked; the specification's unless a fork changed it.
+    /// The models asked; the specification's unless a fork or the person changed it.
     pub route: Arc<Route>,
+    /// The dearest price on that route.
+    pub price: Price,
+    /// Tokens that the conversation may take before it is compacted.
+    pub context_limit: u64,
+    /// What the persona may do now; the specification's unless the person changed it.
+    pub policy: Arc<Policy>,
     /// The persona version that the run stays with.
     pub persona: Option<Arc<Persona>>,
     /// The tools that the run stays with; absent before the environment was first activated.
@@ -55,6 +62,14 @@ pub struct State {
     pub repairs: u32,
     /// The last failure of a model call, if nothing has been tried since.
     pub model_failure: Option<(FailureKind, String)>,
+    /// Whether a conversation waits for the person's next words.
+    pub turn_over: bool,
+    /// The model calls before this turn; those of a run that is no conversation are one turn.
+    pub steps_before_turn: u32,
+    /// Who wants the turn stopped.
+    pub interrupted_by: Option<Actor>,
+    /// Who wants the conversation to end with its last answer.
+    pub finished_by: Option<Actor>,
     /// Who wants the run stopped.
     pub cancelled_by: Option<Actor>,
     /// A human gave an interrupted call up.
@@ -136,6 +151,15 @@ pub enum Phase {
     Settled(ToolMessage),
 }
 
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// Answers to its questions.
+    Answers,
+    /// The person's next words.
+    Words,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -193,6 +217,9 @@ impl State {
         Self {
             run,
             route: Arc::new(spec.route.clone()),
+            price: spec.price,
+            context_limit: spec.context_tokens,
+            policy: Arc::new(spec.policy.clone()),
             context_tokens: task.estimated_tokens(),
             messages: vec![Arc::new(task)],
             spec,
@@ -207,6 +234,10 @@ impl State {
             unjudged: None,
             repairs: 0,
             model_failure: None,
+            turn_over: false,
+            steps_before_turn: 0,
+            interrupted_by: None,
+            finished_by: None,
             cancelled_by: None,
             aborted: false,
             outcome: None,
@@ -226,9 +257,15 @@ impl State {
             Some(Outcome::Completed { .. }) => RunStatus::Completed,
             Some(Outcome::Failed { .. }) => RunStatus::Failed,
             Some(Outcome::Cancelled { .. }) => RunStatus::Cancelled,
-            None if self.waits_for_humans_only() => RunStatus::Waiting,
+            None if self.turn_over || self.waits_for_humans_only() => RunStatus::Waiting,
             None => RunStatus::Running,
         }
+    }
+
+    /// What a run that waits waits for.
+    #[must_use]
+    pub fn waits(&self) -> Waits {
+        if self.turn_over { Waits::Words } else { Waits::Answers }
     }
 
     /// The open questions.
@@ -271,6 +308,17 @@ impl State {
             _ => None,
         };
         self.messages.iter().rev().find_map(said).unwrap_or_default()
+    }
+
+    /// The last text of the model since somebody else spoke.
+    #[must_use]
+    pub fn turn_text(&self) -> String {
+        let by_model = self.messages.iter().rev().take_while(|message| !matches!(***message, Message::User { .. }));
+        let said = |message: &Arc<Message>| match &**message {
+            Message::Assistant(message) if !message.text.is_empty() => Some(message.text.clone()),
+            _ => None,
+        };
+        by_model.filter_map(said).next().unwrap_or_default()
     }
 
     /// The spec of a pinned tool.
@@ -389,6 +437,11 @@ impl State {
                 self.say(Message::user(output::repair_request(errors)));
             }
             EventBody::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
+            EventBody::TurnEnded { .. } => self.end_turn(),
+            EventBody::UserSaid { parts, model, .. } => self.hear(parts, model.as_deref()),
+            EventBody::InterruptRequested { by, partial } => self.interrupt(by, partial),
+            EventBody::FinishRequested { by } => self.finished_by = Some(by.clone()),
+            EventBody::PolicyChanged { mode, narrow, .. } => self.change_policy(*mode, narrow),
             EventBody::RunCompleted { text, output, .. } => {
                 self.outcome = Some(Outcome::Completed { text: text.clone(), output: output.clone() });
             }
@@ -418,10 +471,14 @@ impl State {
         self.spend = Spend::default();
         self.model_call = None;
         self.model_failure = None;
+        self.steps_before_turn = 0;
+        self.interrupted_by = None;
+        self.finished_by = None;
         self.cancelled_by = None;
+        self.turn_over &= instruction.is_empty();
         self.outcome = None;
         self.active = Duration::ZERO;
-        self.active_since = Some(self.last_at);
+        self.active_since = (!self.turn_over).then_some(self.last_at);
         for call in &mut self.calls {
             if let Phase::Asked(approval) = &call.phase {
                 call.phase = match approval.question {
@@ -437,6 +494,61 @@ impl State {
             self.unjudged = None;
             self.queued.extend_from_slice(instruction);
         }
+    }
+
+    /// Calls that are not settled are given up: the next turn begins without them.
+    fn end_turn(&mut self) {
+        self.turn_over = true;
+        self.interrupted_by = None;
+        self.aborted = false;
+        self.model_failure = None;
+        self.unjudged = None;
+        self.repairs = 0;
+        self.repeats.clear();
+        for call in &mut self.calls {
+            let text = match &call.phase {
+                Phase::Settled(_) => continue,
+                Phase::InDoubt { .. } if call.attempts > 0 => output::GIVEN_UP_UNKNOWN,
+                _ => output::GIVEN_UP,
+            };
+            call.phase = Phase::Settled(ToolMessage {
+                call_id: call.call.id.clone(),
+                tool: call.call.tool.clone(),
+                content: vec![Part::text(text)],
+                is_error: true,
+            });
+        }
+    }
+
+    /// The person's words begin a turn, or join the one that is under way.
+    fn hear(&mut self, parts: &[Part], model: Option<&ModelChoice>) {
+        if let Some(ModelChoice { route, price, context_tokens }) = model {
+            self.route = Arc::new(route.clone());
+            self.price = *price;
+            self.context_limit = *context_tokens;
+        }
+        self.queued.extend_from_slice(parts);
+        if self.turn_over {
+            self.turn_over = false;
+            self.steps_before_turn = self.spend.steps;
+            self.active = Duration::ZERO;
+        }
+    }
+
+    /// What the model had said so far stays in the conversation.
+    fn interrupt(&mut self, by: &Actor, partial: &str) {
+        self.interrupted_by = Some(by.clone());
+        if self.model_call.is_some() && !partial.trim().is_empty() {
+            let text = partial.to_owned();
+            self.say(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
+        }
+    }
+
+    fn change_policy(&mut self, mode: Option<Mode>, narrow: &[Rule]) {
+        let mut policy = (*self.policy).clone();
+        policy.mode = mode.unwrap_or(policy.mode);
+        policy.ceiling.extend_from_slice(narrow);
+        self.policy = Arc::new(policy);
     }
 
     /// What was announced and not confirmed is sorted by what a crash means for it.
@@ -487,7 +599,12 @@ impl State {
             Answer::Happened { result: known } => result(output::happened(known.as_deref()), false),
             Answer::Abort => {
                 self.aborted = true;
-                Phase::Asked(question.clone())
+                match question.question {
+                    Question::InDoubt { announced_at, .. } if self.spec.conversation => {
+                        Phase::InDoubt { since: announced_at }
+                    }
+                    _ => Phase::Asked(question.clone()),
+                }
             }
         };
         self.decisions.push(output::decision_line(&question.question, &ruling.answer, by));
@@ -534,6 +651,8 @@ impl State {
         }
         if self.calls.is_empty() && self.model_call.is_none() && !self.queued.is_empty() {
             let content = std::mem::take(&mut self.queued);
+            // An answer after which more was said is not the last one.
+            self.unjudged = None;
             self.say(Message::User { content });
         }
     }

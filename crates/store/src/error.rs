@@ -40,6 +40,12 @@ pub enum Error {
         /// The id that was given.
         run: RunId,
     },
+    /// The run that was to call another one has ended. Nothing was written.
+    #[error("{run} has ended: it calls nobody any more")]
+    Ended {
+        /// The run.
+        run: RunId,
+    },
     /// A new run has no first event.
     #[error("{run} was to be created without an event: its first events make the run")]
     NoEvents {
@@ -166,7 +172,11 @@ impl Error {
     pub(crate) const fn wrote_nothing(&self) -> bool {
         matches!(
             self,
-            Self::StaleLease { .. } | Self::OutOfOrder { .. } | Self::NoSuchRun { .. } | Self::RunExists { .. }
+            Self::StaleLease { .. }
+                | Self::OutOfOrder { .. }
+                | Self::NoSuchRun { .. }
+                | Self::RunExists { .. }
+                | Self::Ended { .. }
         )
     }
 

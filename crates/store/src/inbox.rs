@@ -25,6 +25,20 @@ pub(crate) async fn send<S: Session>(
     Ok(())
 }
 
+/// Sends, if the receiver exists.
+pub(crate) async fn deliver<S: Session>(
+    session: &S,
+    id: CommandId,
+    run: RunId,
+    command: &str,
+    at: Timestamp,
+) -> Result<(), Error> {
+    match send(session, id, run, command, at).await {
+        Err(Error::NoSuchRun { .. }) => Ok(()),
+        sent => sent,
+    }
+}
+
 pub(crate) async fn consume<S: Session>(session: &S, run_key: i64, id: CommandId) -> Result<(), Error> {
     session.execute(CONSUME, &[id.to_string().into(), run_key.into()]).await.map(|_changed| ())
 }

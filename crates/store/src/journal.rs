@@ -15,7 +15,7 @@ use crate::{
     Error, approval,
     audit::{self, StoredAudit},
     blob, inbox,
-    record::{Append, NewRun, RunHead},
+    record::{Append, NewRun, RunHead, Sent},
     run_keys,
     session::Session,
     store::Reader,
@@ -44,6 +44,8 @@ pub(crate) struct StoredAppend {
     asked: Vec<approval::StoredApproval>,
     decided: Vec<(ApprovalId, String, Timestamp)>,
     consumed: Vec<CommandId>,
+    sent: Vec<(CommandId, RunId, String)>,
+    at: Timestamp,
     audit: Vec<StoredAudit>,
 }
 
@@ -85,6 +87,11 @@ impl StoredAppend {
             .into_iter()
             .map(|(id, ruling, at)| Ok((id, to_json("a ruling", &ruling)?, at)))
             .collect::<Result<_, Error>>()?;
+        let sent = append
+            .sent
+            .iter()
+            .map(|Sent { id, run, command }| Ok((*id, *run, to_json("a command", command)?)))
+            .collect::<Result<_, Error>>()?;
         Ok(Self {
             run: append.run,
             epoch: append.epoch,
@@ -94,12 +101,19 @@ impl StoredAppend {
             asked: append.asked.iter().map(approval::StoredApproval::prepare).collect::<Result<_, _>>()?,
             decided,
             consumed: append.consumed,
+            sent,
+            at: append.events.last().map_or(Timestamp(0), |event| event.at),
             audit: append.audit.iter().map(StoredAudit::prepare).collect(),
         })
     }
 
     pub(crate) const fn run(&self) -> RunId {
         self.run
+    }
+
+    /// The runs that get a command with it.
+    pub(crate) fn receivers(&self) -> impl Iterator<Item = RunId> {
+        self.sent.iter().map(|(_, run, _)| *run)
     }
 }
 
@@ -125,8 +139,10 @@ fn prepare_event(event: &Event) -> Result<StoredEvent, Error> {
 }
 
 const PARENT_END: &str = "SELECT last_seq FROM runs WHERE id = $1";
+// Locked, so that the caller cannot end in between without telling this run.
+const CALLER: &str = "UPDATE runs SET last_seq = last_seq WHERE id = $1 RETURNING status";
 const CREATE: &str = "INSERT INTO runs (id, persona, title, sandbox, status, last_seq, created_at, updated_at, epoch, \
-     forked_from, forked_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+     forked_from, forked_seq, parent, conversation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
      ON CONFLICT (id) DO NOTHING RETURNING run_key";
 
 /// Stores a new run. Nothing is written when it cannot be.
@@ -137,6 +153,13 @@ pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Resul
         let end = row.ok_or(Error::NoSuchRun { run: parent })?.count()?;
         if seq > end {
             return Err(Error::OutOfOrder { run: parent, expected: end, got: seq });
+        }
+    }
+    if let Some(parent) = new.parent {
+        let row = session.query_one(CALLER, &[parent.to_string().into()]).await?;
+        let status = read_status(&row.ok_or(Error::NoSuchRun { run: parent })?.text()?)?;
+        if status.is_final() {
+            return Err(Error::Ended { run: parent });
         }
     }
     let last = stored.events.last().ok_or(Error::NoEvents { run: new.id })?;
@@ -152,6 +175,8 @@ pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Resul
         last.epoch.into(),
         new.forked_from.map(|(parent, _)| parent.to_string()).into(),
         new.forked_from.map(|(_, seq)| seq).into(),
+        new.parent.map(|parent| parent.to_string()).into(),
+        Value::Bool(new.conversation),
     ];
     let row = session.query_one(CREATE, &params).await?;
     let run_key = row.ok_or(Error::RunExists { run: new.id })?.int()?;
@@ -186,6 +211,9 @@ pub(crate) async fn append<S: Session>(session: &S, append: &StoredAppend) -> Re
     }
     for command in &append.consumed {
         inbox::consume(session, run_key, *command).await?;
+    }
+    for (id, receiver, command) in &append.sent {
+        inbox::deliver(session, *id, *receiver, command, append.at).await?;
     }
     audit::append(session, &append.audit).await
 }

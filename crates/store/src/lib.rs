@@ -29,7 +29,7 @@ pub use error::Error;
 pub use faults::{FaultPoint, Faults};
 pub use record::{
     Append, ApprovalFilter, AuditBreak, AuditEntry, AuditReport, Claim, ClaimRequest, Lease, NewAudit, NewRun,
-    RunFilter, RunHead,
+    RunFilter, RunHead, Sent,
 };
 pub use store::Store;
 pub use watch::Watch;

@@ -94,7 +94,7 @@ async fn commit(server: &Server, pool: &Pool, hub: &Hub, batch: &mut Vec<(Write,
         Ok(session) => write::commit(&session, &writes, None).await,
         Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
     };
-    hub.wake(writes.iter().filter_map(|write| write.changes()));
+    hub.wake(writes.iter().flat_map(|write| write.changes()));
     for ((_, reply), result) in batch.drain(..).zip(results) {
         let _nobody_waits = reply.send(result);
     }

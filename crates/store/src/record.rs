@@ -7,7 +7,7 @@ use masque_types::{
     digest::Digest,
     event::Event,
     id::{ApprovalId, CommandId, Epoch, RunId, Seq},
-    run::{RunStatus, SandboxMode},
+    run::{Command, RunStatus, SandboxMode},
     time::Timestamp,
 };
 
@@ -30,6 +30,10 @@ pub struct NewRun {
     pub events: Vec<Event>,
     /// The run and the last of its events that belongs to this run too.
     pub forked_from: Option<(RunId, Seq)>,
+    /// The run that called it. It must not have ended.
+    pub parent: Option<RunId>,
+    /// Whether it is a conversation.
+    pub conversation: bool,
     /// What is written to the audit log in the same transaction.
     pub audit: Vec<NewAudit>,
 }
@@ -53,6 +57,8 @@ pub struct Append {
     pub decided: Vec<(ApprovalId, Ruling, Timestamp)>,
     /// Commands that are taken from the inbox.
     pub consumed: Vec<CommandId>,
+    /// Commands that go to other runs. One for a run that does not exist is left out.
+    pub sent: Vec<Sent>,
     /// What is written to the audit log.
     pub audit: Vec<NewAudit>,
 }
@@ -70,9 +76,21 @@ impl Append {
             asked: Vec::new(),
             decided: Vec::new(),
             consumed: Vec::new(),
+            sent: Vec::new(),
             audit: Vec::new(),
         }
     }
+}
+
+/// A command that an append puts into another run's inbox. Sending the same id again changes nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// Its id.
+    pub id: CommandId,
+    /// To which run.
+    pub run: RunId,
+    /// What.
+    pub command: Command,
 }
 
 /// The part of a run's state that listings and claims need.
@@ -136,6 +154,10 @@ pub struct RunFilter {
     pub status: Option<RunStatus>,
     /// Only those of this persona.
     pub persona: Option<String>,
+    /// Only conversations, or only what is none.
+    pub conversation: Option<bool>,
+    /// Only those that this run called.
+    pub parent: Option<RunId>,
     /// Only those older than this one: the next page.
     pub before: Option<RunId>,
     /// At most so many.
@@ -144,7 +166,7 @@ pub struct RunFilter {
 
 impl Default for RunFilter {
     fn default() -> Self {
-        Self { status: None, persona: None, before: None, limit: 100 }
+        Self { status: None, persona: None, conversation: None, parent: None, before: None, limit: 100 }
     }
 }
 

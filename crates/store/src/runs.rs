@@ -24,7 +24,8 @@ macro_rules! select_runs {
     ($($rest:literal)*) => {
         concat!(
             "SELECT id, persona, title, status, sandbox, steps, input_tokens, output_tokens, cache_read_tokens, ",
-            "cache_write_tokens, micro_usd, last_seq, created_at, updated_at, forked_from, forked_seq FROM runs ",
+            "cache_write_tokens, micro_usd, last_seq, created_at, updated_at, forked_from, forked_seq, parent, ",
+            "conversation FROM runs ",
             $($rest),*
         )
     };
@@ -33,7 +34,8 @@ macro_rules! select_runs {
 const ONE: &str = select_runs!("WHERE id = $1");
 const LIST: &str = select_runs!(
     "WHERE id < $1 AND (CAST($2 AS TEXT) IS NULL OR status = $2) "
-    "AND (CAST($3 AS TEXT) IS NULL OR persona = $3) ORDER BY id DESC LIMIT $4"
+    "AND (CAST($3 AS TEXT) IS NULL OR persona = $3) AND (CAST($4 AS BOOLEAN) IS NULL OR conversation = $4) "
+    "AND (CAST($5 AS TEXT) IS NULL OR parent = $5) ORDER BY id DESC LIMIT $6"
 );
 const FIND: &str = "SELECT id FROM runs WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
 
@@ -41,7 +43,14 @@ const FIND: &str = "SELECT id FROM runs WHERE id >= $1 AND id < $2 ORDER BY id L
 pub(crate) async fn list(reader: &Reader, filter: &RunFilter) -> Result<Vec<RunSummary>, Error> {
     let before = filter.before.map_or_else(|| AFTER_ALL.to_owned(), |run| run.to_string());
     let status = filter.status.map(|status| status.name().to_owned());
-    let params = vec![before.into(), status.into(), filter.persona.clone().into(), filter.limit.into()];
+    let params = vec![
+        before.into(),
+        status.into(),
+        filter.persona.clone().into(),
+        filter.conversation.map(Value::Bool).unwrap_or(Value::Null),
+        filter.parent.map(|parent| parent.to_string()).into(),
+        filter.limit.into(),
+    ];
     reader.query(LIST, params).await?.into_iter().map(summary).collect()
 }
 
@@ -90,6 +99,8 @@ fn summary(mut row: Row) -> Result<RunSummary, Error> {
             let (parent, seq) = (row.optional_parsed()?, row.optional_int()?);
             parent.zip(seq.and_then(|seq| u64::try_from(seq).ok()))
         },
+        parent: row.optional_parsed()?,
+        conversation: row.truth()?,
     })
 }
 

@@ -12,8 +12,10 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "runs", sql: include_str!("migrations/0001_runs.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "runs", sql: include_str!("migrations/0001_runs.sql") },
+    Migration { number: 2, name: "conversations", sql: include_str!("migrations/0002_conversations.sql") },
+];
 
 /// Where applied migrations are recorded.
 pub(crate) const CREATE_RECORD: &str =

@@ -177,7 +177,7 @@ impl Work {
         let writes: Vec<_> = batch.iter().map(|(write, _)| write).collect();
         let results = finish(write::commit(&self.session, &writes, self.faults.as_ref()));
         // Woken also after an error: a commit that was reported as failed may have happened.
-        self.hub.wake(writes.iter().filter_map(|write| write.changes()));
+        self.hub.wake(writes.iter().flat_map(|write| write.changes()));
         for ((_, reply), result) in batch.drain(..).zip(results) {
             let _nobody_waits = reply.send(result);
         }

@@ -119,6 +119,15 @@ impl Row {
         }
     }
 
+    /// A truth value, which SQLite keeps as a number.
+    pub(crate) fn truth(&mut self) -> Result<bool, Error> {
+        match self.0.next() {
+            Some(Value::Bool(value)) => Ok(value),
+            Some(Value::Int(value)) => Ok(value != 0),
+            other => Err(Self::wrong("a truth value", other)),
+        }
+    }
+
     pub(crate) fn time(&mut self) -> Result<Timestamp, Error> {
         self.int().map(Timestamp)
     }

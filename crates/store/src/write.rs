@@ -34,14 +34,15 @@ pub(crate) enum Outcome {
 }
 
 impl Write {
-    /// The run that its watchers should look at, if it changes one.
-    pub(crate) const fn changes(&self) -> Option<RunId> {
-        match self {
-            Self::Create(new) => Some(new.id()),
-            Self::Append(append) => Some(append.run()),
-            Self::Send { run, .. } | Self::Release { run, .. } => Some(*run),
-            Self::Claim { .. } | Self::ClaimNext { .. } | Self::Renew { .. } | Self::Audit(_) => None,
-        }
+    /// The runs that their watchers should look at.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = RunId> {
+        let (own, append) = match self {
+            Self::Create(new) => (Some(new.id()), None),
+            Self::Append(append) => (Some(append.run()), Some(append)),
+            Self::Send { run, .. } | Self::Release { run, .. } => (Some(*run), None),
+            Self::Claim { .. } | Self::ClaimNext { .. } | Self::Renew { .. } | Self::Audit(_) => (None, None),
+        };
+        own.into_iter().chain(append.into_iter().flat_map(|append| append.receivers()))
     }
 
     async fn apply<S: Session>(&self, session: &S) -> Result<Outcome, Error> {
@@ -127,5 +128,5 @@ async fn apply_all<S: Session>(session: &S, batch: &[&Write]) -> Result<Vec<Resu
 /// The runs that somebody else may want to look at now.
 fn changed(batch: &[&Write], results: &[Result<Outcome, Error>]) -> Vec<RunId> {
     let done = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
-    done.filter_map(|(write, _)| write.changes()).collect()
+    done.flat_map(|(write, _)| write.changes()).collect()
 }

@@ -48,6 +48,8 @@ pub fn new_run(id: RunId) -> NewRun {
         status: RunStatus::Running,
         events: vec![event(1, 0, "first")],
         forked_from: None,
+        parent: None,
+        conversation: false,
         audit: Vec::new(),
     }
 }

@@ -15,7 +15,8 @@ use crate::{
     message::{AssistantMessage, Part, ToolCall},
     model::{Failure, FinishReason, Receipt, Route},
     persona::Persona,
-    run::RunSpec,
+    policy::{Mode, Rule},
+    run::{ModelChoice, RunSpec},
     time::Timestamp,
     tool::{EffectClass, ToolSpec},
 };
@@ -202,6 +203,53 @@ pub enum EventBody {
         /// Who.
         by: Actor,
     },
+    /// The model's answer ended a turn of a conversation, or the turn could not go on. The run waits for the person's next
+    /// words. Calls that were not settled are given up.
+    TurnEnded {
+        /// The answer, or as much as there is of one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+        /// Why the turn could not go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<TurnFailure>,
+        /// Calls that had begun and whose outcome is unknown.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        interrupted: Vec<String>,
+    },
+    /// The person's next words in a conversation.
+    UserSaid {
+        /// The words.
+        parts: Vec<Part>,
+        /// Who.
+        by: Actor,
+        /// The models to ask from here on, where they change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Box<ModelChoice>>,
+    },
+    /// Someone wants the turn of a conversation stopped.
+    InterruptRequested {
+        /// Who.
+        by: Actor,
+        /// What the model had said so far in the call that is cut off.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        partial: String,
+    },
+    /// Someone wants a conversation to end with its last answer.
+    FinishRequested {
+        /// Who.
+        by: Actor,
+    },
+    /// What a conversation may do was changed by a person.
+    PolicyChanged {
+        /// The mode from here on, where it changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Mode>,
+        /// Rules that joined the ceiling.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        narrow: Vec<Rule>,
+        /// Who.
+        by: Actor,
+    },
     /// The run ended with a result.
     RunCompleted {
         /// The answer as text.
@@ -235,6 +283,15 @@ pub enum EventBody {
         /// What it used.
         spend: Spend,
     },
+}
+
+/// Why a turn of a conversation could not go on. The conversation itself can.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnFailure {
+    /// Why.
+    pub reason: FailReason,
+    /// For people.
+    pub message: String,
 }
 
 /// A stored body, by digest.
@@ -319,6 +376,11 @@ impl EventBody {
             Self::ContextCompacted { .. } => "context_compacted",
             Self::OutputRejected { .. } => "output_rejected",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::TurnEnded { .. } => "turn_ended",
+            Self::UserSaid { .. } => "user_said",
+            Self::InterruptRequested { .. } => "interrupt_requested",
+            Self::FinishRequested { .. } => "finish_requested",
+            Self::PolicyChanged { .. } => "policy_changed",
             Self::RunCompleted { .. } => "run_completed",
             Self::RunFailed { .. } => "run_failed",
             Self::RunCancelled { .. } => "run_cancelled",

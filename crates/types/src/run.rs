@@ -10,7 +10,7 @@ use crate::{
     id::{ApprovalId, RunId, Seq},
     message::Part,
     model::Route,
-    policy::Policy,
+    policy::{Mode, Policy, Rule},
     time::Timestamp,
 };
 
@@ -40,6 +40,21 @@ pub struct RunSpec {
     /// The run that called this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// Whether it is a conversation: a person speaks again after each answer, until the person ends it. Limits of model
+    /// calls and time then count from turn to turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conversation: bool,
+}
+
+/// Whom a run asks, and what follows from that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelChoice {
+    /// Which models, and how.
+    pub route: Route,
+    /// The dearest price on the route.
+    pub price: Price,
+    /// Tokens that the conversation may take before it is compacted.
+    pub context_tokens: u64,
 }
 
 /// How a run's sandboxed tools are confined.
@@ -72,7 +87,7 @@ impl SandboxMode {
 pub enum RunStatus {
     /// Something can be done: a worker drives it, or may claim it.
     Running,
-    /// Nothing can be done before a human answers.
+    /// Nothing can be done before a human answers or speaks, or a called run ends.
     Waiting,
     /// It ended with a result.
     Completed,
@@ -128,6 +143,37 @@ pub enum Command {
         /// Who wants it.
         by: Actor,
     },
+    /// The person's next words in a conversation. During a turn they join it.
+    Say {
+        /// The words.
+        parts: Vec<Part>,
+        /// Who.
+        by: Actor,
+        /// The models to ask from here on, where they change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Box<ModelChoice>>,
+    },
+    /// Stops the turn of a conversation; the run waits for the next words.
+    Interrupt {
+        /// Who wants it.
+        by: Actor,
+    },
+    /// Ends a conversation with its last answer as the result.
+    Finish {
+        /// Who wants it.
+        by: Actor,
+    },
+    /// Changes what a conversation may do from here on.
+    SetPolicy {
+        /// The mode, where it changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Mode>,
+        /// Rules that join the ceiling: they only take away.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        narrow: Vec<Rule>,
+        /// Who wants it.
+        by: Actor,
+    },
 }
 
 /// One line of a run listing.
@@ -154,4 +200,10 @@ pub struct RunSummary {
     /// The run and event that it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<(RunId, Seq)>,
+    /// The run that called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
+    /// Whether it is a conversation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conversation: bool,
 }

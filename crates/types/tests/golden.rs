@@ -12,19 +12,19 @@ use masque_types::{
     approval::{Answer, ApprovalTerms, Question, Ruling},
     cost::{Limits, MicroUsd, Price, Spend, Usage},
     digest::Digest,
-    event::{BlobRef, DecodeError, EVENT_VERSION, EventBody, FailReason, Refusal, decode},
+    event::{BlobRef, DecodeError, EVENT_VERSION, EventBody, FailReason, Refusal, TurnFailure, decode},
     id::{ApprovalId, RunId},
     message::{AssistantMessage, Part, ToolCall},
     model::{Attempt, Failure, FailureKind, FinishReason, Receipt, Route},
     persona::{McpServer, McpTransport, ModelPreference, Persona, SandboxLimits, SandboxSpec},
-    policy::{Policy, Rule, ToolSelection, Verdict},
-    run::{RunSpec, SandboxMode},
+    policy::{Mode, Policy, Rule, ToolSelection, Verdict},
+    run::{ModelChoice, RunSpec, SandboxMode},
     time::Timestamp,
     tool::{EffectClass, Place, ToolSpec},
 };
 use serde_json::{Value, json};
 
-const JOURNALS: [&str; 3] = ["completed", "failed", "forked"];
+const JOURNALS: [&str; 4] = ["completed", "failed", "forked", "conversation"];
 
 /// Names the kinds; a new one does not compile before it stands here, and then wants a place in a golden journal.
 const fn number(body: &EventBody) -> usize {
@@ -50,9 +50,14 @@ const fn number(body: &EventBody) -> usize {
         EventBody::RunCompleted { .. } => 18,
         EventBody::RunFailed { .. } => 19,
         EventBody::RunCancelled { .. } => 20,
+        EventBody::TurnEnded { .. } => 21,
+        EventBody::UserSaid { .. } => 22,
+        EventBody::InterruptRequested { .. } => 23,
+        EventBody::FinishRequested { .. } => 24,
+        EventBody::PolicyChanged { .. } => 25,
     }
 }
-const KINDS: usize = 21;
+const KINDS: usize = 26;
 
 fn file(version: u32, name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}/{name}.jsonl"))
@@ -96,17 +101,19 @@ fn a_newer_version_and_damage_are_told_apart() {
 }
 
 #[test]
-#[ignore = "writes the golden files of a new version, once"]
+#[ignore = "writes the golden files that are not there yet"]
 #[expect(clippy::disallowed_methods, reason = "this crate has no other files and no library for them")]
 fn write_the_golden_files_of_this_version() {
-    for (name, bodies) in JOURNALS.into_iter().zip([completed(), failed(), forked()]) {
+    for (name, bodies) in JOURNALS.into_iter().zip([completed(), failed(), forked(), conversation()]) {
         let line = |(place, body): (usize, &EventBody)| {
             let (seq, epoch, body) = (place + 1, u64::from(place > 1), serde_json::to_string(body).unwrap());
             let at = 1_800_000_000_000_u64 + 1_000 * place as u64;
             format!("{{\"seq\":{seq},\"epoch\":{epoch},\"at\":{at},\"version\":{EVENT_VERSION},\"body\":{body}}}\n")
         };
         let path = file(EVENT_VERSION, name);
-        assert!(!path.exists(), "{} is there already and stays", path.display());
+        if path.exists() {
+            continue;
+        }
         std::fs::write(path, bodies.iter().enumerate().map(line).collect::<String>()).unwrap();
     }
 }
@@ -315,6 +322,33 @@ fn spend() -> Spend {
     Spend { steps: 5, usage, micro_usd: MicroUsd(8_800) }
 }
 
+/// Two turns of a conversation: one that the person interrupts and one that fails.
+fn conversation() -> Vec<EventBody> {
+    let mut bodies = beginning();
+    let by = || Actor::User("ada".into());
+    if let Some(EventBody::RunCreated { spec }) = bodies.first_mut() {
+        spec.conversation = true;
+        spec.parent = None;
+    }
+    let choice = ModelChoice { route: spec().route, price: Price::default(), context_tokens: 50_000 };
+    let failure = TurnFailure { reason: FailReason::Limit, message: "the limit of 50 model calls is used up".into() };
+    bodies.extend([
+        EventBody::InterruptRequested { by: by(), partial: "I look".into() },
+        EventBody::ModelCallLost {
+            step: 1,
+            usage: Usage { input_tokens: 2_000, ..Usage::default() },
+            micro_usd: MicroUsd(70_000),
+        },
+        EventBody::TurnEnded { text: "I look".into(), failure: None, interrupted: vec!["mail.send c9".into()] },
+        EventBody::PolicyChanged { mode: Some(Mode::Plan), narrow: vec![Rule::new("web.*", Verdict::Deny)], by: by() },
+        EventBody::UserSaid { parts: vec![Part::text("Look again.")], by: by(), model: Some(Box::new(choice)) },
+        EventBody::TurnEnded { text: String::new(), failure: Some(failure), interrupted: vec![] },
+        EventBody::FinishRequested { by: by() },
+        EventBody::RunCompleted { text: "I look".into(), output: None, spend: Spend::default() },
+    ]);
+    bodies
+}
+
 fn spec() -> RunSpec {
     RunSpec {
         task: vec![Part::text("Write a report.")],
@@ -348,6 +382,7 @@ fn spec() -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("ada".into()),
         parent: Some(RunId::derive(&Digest::of("caller"))),
+        conversation: false,
     }
 }
 

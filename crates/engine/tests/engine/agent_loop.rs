@@ -8,7 +8,7 @@ use crate::support::{
 use masque_engine::{
     driver::Driven,
     replay::replay,
-    state::{Outcome, State},
+    state::{Outcome, State, Waits},
 };
 use masque_store::Store;
 use masque_testkit::on_both_databases;
@@ -51,7 +51,7 @@ on_both_databases! {
             vec![("patch", json!({})), ("mail", json!({ "n": 1 })), ("mail", json!({ "n": 2 })), ("mail", json!({ "n": 3 }))],
         ];
         let engine = engine(&store, ScriptModel::new(turns), &world, "w1");
-        assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting);
+        assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting(Waits::Answers));
         assert_eq!(world.lock().unwrap().reads, 2);
         for _ in 0..3 {
             answer(&store, run, Answer::Approve).await;
@@ -141,7 +141,7 @@ async fn a_question_is_answered_by_its_own_answer_only_and_in_time() {
     spec.policy.rules = vec![ask_rule("mail")];
     spec.approvals.ttl_ms = Some(0);
     let (_, _, world, driven) = played(vec![vec![("mail", json!({}))]], spec.clone()).await;
-    assert!(matches!(driven, Driven::Waiting | Driven::Ended(_)));
+    assert!(matches!(driven, Driven::Waiting(Waits::Answers) | Driven::Ended(_)));
     assert_eq!(world.lock().unwrap().mails.len(), 0, "nobody answered in time: denied");
 
     spec.approvals.ttl_ms = None;
@@ -151,7 +151,7 @@ async fn a_question_is_answered_by_its_own_answer_only_and_in_time() {
     let ruling = Ruling { answer: Answer::Approve, by: Actor::System, channel: Channel::Cli };
     send(&store, run, Command::Answer { approval: approval.id, digest: approval.digest, ruling }).await;
     let engine = engine(&store, ScriptModel::new(vec![vec![("mail", json!({}))]]), &world, "w2");
-    assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting);
+    assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting(Waits::Answers));
     assert_eq!(world.lock().unwrap().mails.len(), 0, "approve X does not make Y");
     answer(&store, run, Answer::Deny { reason: Some("no".into()) }).await;
     assert!(matches!(drive(&engine, run, None).await.unwrap(), Driven::Ended(Outcome::Completed { .. })));
@@ -161,7 +161,7 @@ async fn a_question_is_answered_by_its_own_answer_only_and_in_time() {
 #[tokio::test]
 async fn a_reply_to_the_personas_question_reaches_the_model() {
     let (store, run, world, driven) = played(vec![vec![("ask", json!({ "question": "which?" }))]], run_spec()).await;
-    assert_eq!(driven, Driven::Waiting);
+    assert_eq!(driven, Driven::Waiting(Waits::Answers));
     answer(&store, run, Answer::Reply { text: "the blue one".into() }).await;
     let model = ScriptModel::new(vec![vec![("ask", json!({ "question": "which?" }))]]);
     drive(&engine(&store, model, &world, "w2"), run, None).await.unwrap();

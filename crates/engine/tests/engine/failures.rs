@@ -12,7 +12,7 @@ use crate::support::{
 use masque_engine::{
     driver::{DriveOptions, Driven, Engine},
     replay::replay,
-    state::{Outcome, State},
+    state::{Outcome, State, Waits},
 };
 use masque_store::Store;
 use masque_types::{
@@ -246,7 +246,7 @@ async fn a_cancelled_run_that_waited_about_a_doubt_names_it() {
     let options = DriveOptions { stop: stop.clone(), ..options() };
     let (driven, ()) = futures::join!(engine.drive(case.run, options), stopping);
     assert_eq!(driven.unwrap(), Driven::Stopped);
-    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting);
+    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting(Waits::Answers));
     send(&case.store, case.run, Command::Cancel { by: Actor::System }).await;
     let Driven::Ended(Outcome::Cancelled { interrupted, .. }) = case.drive(ScriptModel::new(turns())).await else {
         panic!("not cancelled");
@@ -302,7 +302,7 @@ async fn a_question_of_the_persona_offers_its_choices() {
     let case = Case::new(run_spec()).await;
     let ask = json!({ "question": "which?", "choices": ["the red one", "the blue one"] });
     let turns = || vec![vec![("ask", ask.clone())]];
-    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting);
+    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting(Waits::Answers));
     let question = open_questions(&case.store, case.run).await.remove(0).question;
     let choices = vec!["the red one".to_owned(), "the blue one".to_owned()];
     assert_eq!(question, Question::Input { question: "which?".into(), choices });
@@ -318,7 +318,7 @@ async fn a_pinned_tool_that_is_missing_now_is_told_to_the_model() {
     spec.policy.rules = vec![ask_rule("note")];
     let case = Case::new(spec).await;
     let turns = || vec![vec![("note", json!({}))]];
-    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting);
+    assert_eq!(case.drive(ScriptModel::new(turns())).await, Driven::Waiting(Waits::Answers));
     answer(&case.store, case.run, Answer::Approve).await;
     let mut environments = TestEnvironments::new(&case.world);
     environments.specs.retain(|spec| spec.name != "note");

@@ -17,10 +17,10 @@ use masque_types::{
     digest::Digest,
     event::{Event, EventBody},
     id::RunId,
-    message::{AssistantMessage, ToolCall},
+    message::{AssistantMessage, Part, ToolCall},
     model::{Failure, FailureKind, FinishReason, ModelError, ModelReply, Receipt},
-    policy::{Rule, Verdict},
-    run::{Command, RunSpec},
+    policy::{Mode, Rule, Verdict},
+    run::{Command, ModelChoice, RunSpec, RunStatus},
     time::Timestamp,
     tool::{EffectClass, Invocation, ProbeAnswer, ToolOutput},
 };
@@ -55,6 +55,17 @@ enum Happening {
         fits: bool,
     },
     Cancelled,
+    /// The person speaks, between turns or within one.
+    Says {
+        models: bool,
+    },
+    Interrupts {
+        partial: bool,
+    },
+    Finishes,
+    ChangesPolicy {
+        plan: bool,
+    },
     TimePasses {
         by_ms: i64,
     },
@@ -77,6 +88,11 @@ fn happening() -> impl Strategy<Value = Happening> {
         20 => (any::<usize>(), 0usize..6, prop::bool::weighted(0.9))
             .prop_map(|(which, answer, fits)| Happening::PersonAnswers { which, answer, fits }),
         1 => (0u8..4).prop_map(|n| if n == 0 { Happening::Cancelled } else { Happening::TimePasses { by_ms: 0 } }),
+        6 => any::<bool>().prop_map(|models| Happening::Says { models }),
+        3 => any::<bool>().prop_map(|partial| Happening::Interrupts { partial }),
+        1 => (0u8..8, any::<bool>()).prop_map(|(n, plan)| {
+            if n == 0 { Happening::Finishes } else { Happening::ChangesPolicy { plan } }
+        }),
         6 => (-400i64..400).prop_map(|by_ms| Happening::TimePasses { by_ms }),
         5 => any::<bool>().prop_map(|uncommitted| Happening::WorkerDies { uncommitted }),
     ]
@@ -89,9 +105,11 @@ fn a_spec() -> impl Strategy<Value = RunSpec> {
             .prop_map(|(tool, deny)| if deny { Rule::new(tool, Verdict::Deny) } else { ask_rule(tool) }),
         0..3,
     );
-    (limit(3..30), limit(500..20_000), limit(500..20_000), limit(50..2_000), limit(50..1_000), rules, 400u64..4_000)
-        .prop_map(|(steps, tokens, money, wall, ttl_ms, rules, context_tokens)| {
+    let limits = (limit(3..30), limit(500..20_000), limit(500..20_000), limit(50..2_000));
+    (limits, limit(50..1_000), rules, 400u64..4_000, any::<bool>()).prop_map(
+        |((steps, tokens, money, wall), ttl_ms, rules, context_tokens, conversation)| {
             let mut spec = run_spec();
+            spec.conversation = conversation;
             spec.limits = Limits {
                 steps: steps.map(|steps| u32::try_from(steps).unwrap()),
                 tokens,
@@ -102,7 +120,8 @@ fn a_spec() -> impl Strategy<Value = RunSpec> {
             spec.policy.rules = rules;
             spec.context_tokens = context_tokens;
             spec
-        })
+        },
+    )
 }
 
 /// A run whose worker, model, tools and people are the test.
@@ -180,6 +199,11 @@ impl Play {
                 Action::CallModel(_) => self.asked = true,
                 Action::CallTool { invocation, effect } => self.calls.push((invocation, effect)),
                 Action::Probe(invocation) => self.probes.push(invocation),
+                Action::Abandon => {
+                    self.asked = false;
+                    self.calls.clear();
+                    self.probes.clear();
+                }
             }
         }
         self.check_state();
@@ -218,7 +242,7 @@ impl Play {
         let (tokens, money) =
             state.model_call.as_ref().map_or((0, 0), |call| (call.reserved_tokens, call.reserved_micro_usd.0));
         let spend = state.spend;
-        let steps = spend.steps + u32::from(state.model_call.is_some());
+        let steps = spend.steps - state.steps_before_turn + u32::from(state.model_call.is_some());
         assert!(limits.steps.is_none_or(|limit| steps <= limit));
         assert!(limits.tokens.is_none_or(|limit| spend.usage.total() + tokens <= limit), "{spend:?} + {tokens}");
         assert!(limits.micro_usd.is_none_or(|limit| spend.micro_usd.0 + money <= limit.0), "{spend:?} + {money}");
@@ -267,6 +291,17 @@ impl Play {
                 self.input(Input::Probed { call_id: invocation.call.id, answer: Probed::from_answer(answer) });
             }
             Happening::PersonAnswers { which, answer, fits } => self.person_answers(which, answer, fits),
+            Happening::Says { models } => self.say(models),
+            Happening::Interrupts { partial } => {
+                let partial = if partial { "as far as".to_owned() } else { String::new() };
+                self.input(Input::Interrupted { by: ada(), partial });
+            }
+            Happening::Finishes => self.input(Input::Command(Command::Finish { by: ada() })),
+            Happening::ChangesPolicy { plan } => {
+                let mode = Some(if plan { Mode::Plan } else { Mode::Default });
+                let narrow = vec![Rule::new(if plan { "web.*" } else { "mail" }, Verdict::Ask)];
+                self.input(Input::Command(Command::SetPolicy { mode, narrow, by: ada() }));
+            }
             Happening::Cancelled => self.input(Input::Command(Command::Cancel { by: Actor::System })),
             Happening::TimePasses { by_ms } => {
                 self.now = Timestamp(self.now.0 + by_ms);
@@ -281,6 +316,17 @@ impl Play {
             }
             _ => {}
         }
+    }
+
+    fn say(&mut self, models: bool) {
+        let model = models.then(|| {
+            let RunSpec { route, price, .. } = run_spec();
+            Box::new(ModelChoice { route, price, context_tokens: 2_000 })
+        });
+        let waits = self.machine.state().turn_over;
+        self.input(Input::Command(Command::Say { parts: vec![Part::text("and now?")], by: ada(), model }));
+        let begun = self.events.iter().any(|event| matches!(event.body, EventBody::UserSaid { .. }));
+        assert!(!waits || begun, "what a person says begins a turn");
     }
 
     fn lose_last_step(&mut self) {
@@ -357,7 +403,7 @@ impl Play {
         let fitting = all.iter().cycle().skip(answer).find(accepted).unwrap().clone();
         let answer = if fits { fitting } else { all[answer].clone() };
         let digest = if fits { question.digest } else { Digest::of("something else") };
-        let ruling = Ruling { answer, by: Actor::User("ada".into()), channel: Channel::Cli };
+        let ruling = Ruling { answer, by: ada(), channel: Channel::Cli };
         self.input(Input::Command(Command::Answer { approval: question.id, digest, ruling }));
     }
 
@@ -375,6 +421,11 @@ impl Play {
                 self.happen(Happening::ToolEnds { which: 0, output: 0 });
             } else if !self.probes.is_empty() {
                 self.happen(Happening::ProbeEnds { which: 0, answer: 0 });
+            } else if self.machine.state().turn_over {
+                assert_eq!(self.machine.state().status(), RunStatus::Waiting);
+                assert_eq!(self.machine.state().wake_at(), None, "waiting for words costs nothing");
+                assert!(self.machine.state().calls.is_empty());
+                self.happen(Happening::Finishes);
             } else {
                 self.happen(Happening::PersonAnswers { which: 0, answer: 2, fits: true });
             }
@@ -394,7 +445,7 @@ impl Play {
                     matches!(later.body.kind(), "model_call_finished" | "model_call_failed" | "model_call_lost")
                 }),
                 EventBody::ToolCallStarted { call_id, effect, .. } => {
-                    self.is_settled(place, call_id) || (*effect == EffectClass::Pure && self.was_stopped())
+                    self.is_settled(place, call_id) || (*effect == EffectClass::Pure && self.was_stopped(place))
                 }
                 _ => true,
             };
@@ -409,10 +460,15 @@ impl Play {
         })
     }
 
-    /// Reading that a stopped run cut off changes nothing and is not told.
-    fn was_stopped(&self) -> bool {
-        matches!(self.events.last().unwrap().body.kind(), "run_failed" | "run_cancelled")
+    /// Reading that a stopped run or turn cut off changes nothing and is not told.
+    fn was_stopped(&self, from: usize) -> bool {
+        let stops = ["run_failed", "run_cancelled", "turn_ended", "finish_requested"];
+        self.events[from..].iter().any(|later| stops.contains(&later.body.kind()))
     }
+}
+
+fn ada() -> Actor {
+    Actor::User("ada".into())
 }
 
 fn running(state: &State) -> impl Iterator<Item = (&str, EffectClass)> {

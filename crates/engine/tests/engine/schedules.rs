@@ -4,7 +4,11 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::{ScriptModel, Turn, World, ask_rule, drive, engine, persona, run_spec, try_create};
-use masque_engine::{driver::Driven, replay::replay, state::Outcome};
+use masque_engine::{
+    driver::Driven,
+    replay::replay,
+    state::{Outcome, Waits},
+};
 use masque_store::{ApprovalFilter, Faults, Store};
 use masque_types::{
     actor::{Actor, Channel},
@@ -44,7 +48,7 @@ async fn one_schedule(seed: u64) {
                 assert!(matches!(outcome, Outcome::Completed { .. }), "seed {seed}: {outcome:?}");
                 break;
             }
-            Ok(Driven::Waiting) => answer_all(&store, run, &world).await,
+            Ok(Driven::Waiting(Waits::Answers)) => answer_all(&store, run, &world).await,
             Ok(other) => panic!("seed {seed}: {other:?}"),
             Err(_) => {}
         }

@@ -15,7 +15,7 @@ use crate::support::{
 use futures::future::{Either, select};
 use masque_engine::{
     driver::{Driven, Engine},
-    state::Outcome,
+    state::{Outcome, Waits},
 };
 use masque_store::{Claim, ClaimRequest, FaultPoint, Faults, Store};
 use masque_testkit::on_both_databases;
@@ -238,7 +238,7 @@ async fn an_effect_is_not_begun_when_the_lease_went_to_another_worker() {
         spec.policy.rules = vec![ask_rule(tool)];
         case.run = create(&case.store, spec, persona()).await;
         let unaged = case.engine(tool, Duration::ZERO, Aging::InActivation);
-        assert_eq!(drive(&unaged, case.run, None).await.unwrap(), Driven::Waiting);
+        assert_eq!(drive(&unaged, case.run, None).await.unwrap(), Driven::Waiting(Waits::Answers));
         let question = open_questions(&case.store, case.run).await.remove(0);
         answer_one(&case.store, &question, Answer::Approve).await;
         let driven = drive(&case.engine(tool, age, Aging::InActivation), case.run, None).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_command_is_consumed_by_the_commit_that_holds_its_meaning() {
     let run = create(&store, spec, persona()).await;
     let turns = vec![vec![("note", json!({ "n": 1 })), ("note", json!({ "n": 2 }))]];
     let engine = engine(&store, ScriptModel::new(turns), &world, "w1");
-    assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting);
+    assert_eq!(drive(&engine, run, None).await.unwrap(), Driven::Waiting(Waits::Answers));
     for question in open_questions(&store, run).await {
         answer_one(&store, &question, Answer::Deny { reason: None }).await;
     }

@@ -33,7 +33,15 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     let sandbox = context.settings.sandbox();
     let app = context.open().await?;
     let task = vec![Part::text(demo::TASK)];
-    let start = StartRun { persona, task, workspace, limits: Limits::default(), ceiling: Vec::new(), sandbox };
+    let start = StartRun {
+        persona,
+        task,
+        workspace,
+        limits: Limits::default(),
+        ceiling: Vec::new(),
+        sandbox,
+        conversation: false,
+    };
     let run = app.start(&actor, start).await?;
     let approve = if arguments.approve { vec!["fs.write".to_owned()] } else { Vec::new() };
     let arguments = DriveArguments { output: Output::Text, approve, wait: false };

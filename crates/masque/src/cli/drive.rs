@@ -8,7 +8,7 @@ use std::{
 
 use masque_app::{
     App, Error,
-    runs::{Drive, Driven, WhenWaiting},
+    runs::{Drive, Driven, Waits, WhenWaiting},
 };
 use masque_types::{
     actor::{Actor, Channel},
@@ -112,7 +112,10 @@ pub(crate) async fn drive(
     };
     let stop = CancellationToken::new();
     let stays = |approval: &Approval| answers.stays(approval);
-    let driving = app.drive(run, Drive { when_waiting: &stays, observe: &observe, stop: stop.clone() });
+    let driving = app.drive(
+        run,
+        Drive { when_waiting: &stays, between_turns: WhenWaiting::Park, observe: &observe, stop: stop.clone() },
+    );
     let answering = async {
         while let Some(id) = asked.recv().await {
             let approval = app.find_approval(&id.to_string()).await?;
@@ -134,7 +137,8 @@ async fn finish(app: &App, run: RunId, driven: &Driven, live: &Live) -> Result<E
     let summary = app.run(run).await?;
     match driven {
         Driven::Ended(outcome) => live.ended(&summary, outcome),
-        Driven::Waiting => live.waiting(&summary, &app.approvals(Some(run), true, 100).await?),
+        Driven::Waiting(Waits::Answers) => live.waiting(&summary, &app.approvals(Some(run), true, 100).await?),
+        Driven::Waiting(Waits::Words) => live.turn_over(&app.state(run).await?.turn_text()),
         Driven::HeldBy { worker, .. } => {
             return Err(Error::refused(format!("{run} is being worked on by {worker}"))
                 .hint(format!("watch it: masque runs watch {run}")));
@@ -147,7 +151,8 @@ async fn finish(app: &App, run: RunId, driven: &Driven, live: &Live) -> Result<E
     }
     Ok(match driven {
         Driven::Stopped => Exit::Environment,
-        Driven::Waiting => Exit::NeedsApproval,
+        Driven::Waiting(Waits::Answers) => Exit::NeedsApproval,
+        Driven::Waiting(Waits::Words) => Exit::Success,
         _ => Exit::of_status(summary.status),
     })
 }

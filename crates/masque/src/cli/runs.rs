@@ -172,7 +172,8 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
 }
 
 async fn print_list(app: &App, list: List) -> Result<Exit, Error> {
-    let filter = RunFilter { status: list.status, persona: list.persona, before: None, limit: list.limit };
+    let filter =
+        RunFilter { status: list.status, persona: list.persona, limit: list.limit, ..RunFilter::default() };
     let runs = app.runs(&filter).await?;
     if list.json {
         render::json(&runs);

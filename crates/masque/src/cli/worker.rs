@@ -2,7 +2,7 @@
 
 use masque_app::{
     App, Error,
-    runs::{Drive, Driven, Progress, WhenWaiting},
+    runs::{Drive, Driven, Progress, Waits, WhenWaiting},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -46,12 +46,22 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
     let quiet = |_: Progress<'_>| {};
     if let Some(run) = &arguments.run {
         let run = app.find_run(run).await?;
-        let drive = Drive { when_waiting: &|_| WhenWaiting::Stay, observe: &quiet, stop: stop.clone() };
+        let drive = Drive {
+            when_waiting: &|_| WhenWaiting::Stay,
+            between_turns: WhenWaiting::Park,
+            observe: &quiet,
+            stop: stop.clone(),
+        };
         app.drive(run, drive).await?;
         return Ok(Exit::of_status(app.run(run).await?.status));
     }
     loop {
-        let drive = Drive { when_waiting: &|_| WhenWaiting::Park, observe: &quiet, stop: stop.clone() };
+        let drive = Drive {
+            when_waiting: &|_| WhenWaiting::Park,
+            between_turns: WhenWaiting::Park,
+            observe: &quiet,
+            stop: stop.clone(),
+        };
         match app.drive_next(drive).await? {
             Some((run, Ok(driven))) => render::note(&format!("{run}: {}", word(&driven))),
             Some((run, Err(error))) => {
@@ -70,7 +80,8 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
 fn word(driven: &Driven) -> &'static str {
     match driven {
         Driven::Ended(_) => "ended",
-        Driven::Waiting => "waits for a human",
+        Driven::Waiting(Waits::Answers) => "waits for a human",
+        Driven::Waiting(Waits::Words) => "waits for the next words",
         Driven::HeldBy { .. } | Driven::LeaseLost => "is another worker's now",
         Driven::Stopped => "stopped",
     }

@@ -5,6 +5,7 @@ use std::{collections::HashMap, io::Write as _};
 use masque_types::{
     event::{Event, EventBody},
     message::{Part, joined_text},
+    policy::Rule,
     time::Timestamp,
 };
 
@@ -64,6 +65,20 @@ impl Timeline {
             }
             EventBody::OutputRejected { errors } => {
                 vec![format!("{WARNING}output rejected{WARNING:#}: {}", errors.join("; "))]
+            }
+            EventBody::TurnEnded { failure: None, .. } => vec![format!("{GOOD}turn ended{GOOD:#}")],
+            EventBody::TurnEnded { failure: Some(failure), .. } => {
+                vec![format!("{ERROR}turn failed{ERROR:#} ({}): {}", failure.reason.name(), failure.message)]
+            }
+            EventBody::UserSaid { parts, by, .. } => {
+                vec![format!("{BOLD}{by}{BOLD:#}: {}", self.text(&joined_text(parts)))]
+            }
+            EventBody::InterruptRequested { by, .. } => vec![format!("{WARNING}interrupt{WARNING:#} asked by {by}")],
+            EventBody::FinishRequested { by } => vec![format!("end of the conversation asked by {by}")],
+            EventBody::PolicyChanged { mode, narrow, by } => {
+                let mode = mode.iter().map(|mode| format!("mode {}", mode.name()));
+                let changes: Vec<String> = mode.chain(narrow.iter().map(Rule::describe)).collect();
+                vec![format!("policy changed by {by}: {}", changes.join(", "))]
             }
             EventBody::CancelRequested { by } => vec![format!("{WARNING}cancel{WARNING:#} asked by {by}")],
             EventBody::ApprovalRequested { approval, call_id, question, .. } => {

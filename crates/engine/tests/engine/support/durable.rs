@@ -21,7 +21,7 @@ use masque_engine::{
     driver::{DriveOptions, Driven, Engine, Progress},
     environment::{Activation, ActiveEnvironment, Environments},
     replay::replay,
-    state::Outcome,
+    state::{Outcome, Waits},
 };
 use masque_store::Store;
 use masque_testkit::database::TestDatabase;
@@ -308,7 +308,7 @@ impl Case {
         let rescuer = worker(&self.store, &self.environments(), "rescuer");
         loop {
             let driven = drive(&rescuer, self.run, dead_worker).await?;
-            if driven != Driven::Waiting {
+            if driven != Driven::Waiting(Waits::Answers) {
                 return Ok(driven);
             }
             assert!(self.answer_all().await > 0, "a waiting run has a question");

@@ -282,6 +282,7 @@ pub(crate) fn run_spec() -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("test".into()),
         parent: None,
+        conversation: false,
     }
 }
 
@@ -317,6 +318,8 @@ pub(crate) async fn try_create(
             status: RunStatus::Running,
             events,
             forked_from: None,
+            parent: None,
+            conversation: false,
             audit: vec![],
         })
         .await
@@ -355,6 +358,7 @@ pub(crate) fn options<'a>() -> DriveOptions<'a> {
     let quiet: &(dyn Fn(Progress<'_>) + Send + Sync) = &|_| {};
     DriveOptions {
         when_waiting: &|_| WhenWaiting::Park,
+        between_turns: WhenWaiting::Park,
         observe: quiet,
         stop: CancellationToken::new(),
         dead_worker: None,
