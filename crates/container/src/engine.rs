@@ -72,6 +72,15 @@ impl std::fmt::Display for EngineInfo {
     }
 }
 
+/// A container that some Masque process has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The engine's id of it.
+    pub id: String,
+    /// Whether that process certainly is gone.
+    pub is_orphan: bool,
+}
+
 /// An engine that answers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -241,21 +250,39 @@ impl Engine {
         Err(Error::NotEnforced { engine: self.info.to_string(), problems: problems.join("; ") })
     }
 
+    /// The containers of this and other Masque processes, running or not.
+    ///
+    /// # Errors
+    /// When the engine does not list them.
+    pub async fn containers(&self) -> Result<Vec<Found>, Error> {
+        let filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listed = match self.api.list_containers(Some(options)).await {
+            Ok(listed) => {
+                listed.into_iter().filter_map(|one| Some((one.id?, one.labels.unwrap_or_default()))).collect()
+            }
+            // Podman knows states of a container that the client does not.
+            Err(ApiError::JsonDataError { contents, .. }) => {
+                listed_in(&contents).map_err(self.failed("list containers"))?
+            }
+            Err(error) => return Err(self.failed("list containers")(error)),
+        };
+        let found = |(id, labels): (String, HashMap<String, String>)| {
+            let owner = labels.get(LABEL).and_then(|label| Owner::parse(label));
+            Found { id, is_orphan: owner.is_some_and(|owner| owner.is_dead()) }
+        };
+        Ok(Vec::into_iter(listed).map(found).collect())
+    }
+
     /// Removes the containers whose owners are gone; gives their ids.
     ///
     /// # Errors
     /// When the engine does not list or remove them.
     pub async fn sweep(&self) -> Result<Vec<String>, Error> {
-        let filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let listed = self.api.list_containers(Some(options)).await.map_err(self.failed("list containers"))?;
         let mut removed = Vec::new();
-        for container in listed {
-            let owner = container.labels.and_then(|labels| Owner::parse(labels.get(LABEL)?));
-            if let (Some(id), true) = (container.id, owner.is_some_and(|owner| owner.is_dead())) {
-                self.remove(&id).await?;
-                removed.push(id);
-            }
+        for container in self.containers().await?.into_iter().filter(|container| container.is_orphan) {
+            self.remove(&container.id).await?;
+            removed.push(container.id);
         }
         Ok(removed)
     }
@@ -352,6 +379,18 @@ fn expectations(spec: &ContainerSpec, places: &Places) -> Result<Vec<Expectation
         .iter()
         .map(|_| Ok(Expectation { path: inside::CACHE.to_owned(), identity: None, read_only: false, usable: true }));
     mounts.chain(cache).collect()
+}
+
+/// Ids and labels of listed containers.
+fn listed_in(answer: &str) -> Result<Vec<(String, HashMap<String, String>)>, ApiError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listed {
+        id: String,
+        labels: Option<HashMap<String, String>>,
+    }
+    let listed: Vec<Listed> = serde_json::from_str(answer)?;
+    Ok(listed.into_iter().map(|one| (one.id, one.labels.unwrap_or_default())).collect())
 }
 
 fn ended(end: Option<Result<bollard::models::ContainerWaitResponse, ApiError>>) -> String {

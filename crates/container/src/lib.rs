@@ -28,9 +28,9 @@ mod session;
 mod spec;
 
 pub use container::Container;
-pub use engine::{Engine, EngineInfo, EngineKind, service_command};
+pub use engine::{Engine, EngineInfo, EngineKind, Found, service_command};
 pub use error::Error;
-pub use libraries::libraries_of_this_process;
+pub use libraries::{libraries_of_this_process, masque_words};
 pub use pool::{Lease, Pool, Sharing};
 pub use session::{Exit, Session, Stderr, Stdin, Stdout};
 pub use spec::{ContainerSpec, Exec, Guard, Network, User};

@@ -49,6 +49,14 @@ fn existing(path: PathBuf) -> Result<PathBuf, Error> {
     Err(Error::Path { path, problem })
 }
 
+/// The words that start the `masque` of a container's spec inside, before its own arguments.
+///
+/// # Errors
+/// When the executable cannot be read, or its loader is not among the libraries.
+pub fn masque_words(executable: &Path, libraries: &[PathBuf]) -> Result<Vec<String>, Error> {
+    Ok(Loading::of(executable, libraries)?.words)
+}
+
 /// How an executable is started inside, and with what.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loading {

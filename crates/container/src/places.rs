@@ -62,6 +62,9 @@ impl Places {
         for path in &spec.hidden {
             places.hide(&within(&spec.workspace, &workspace, path), &workspace, covers)?;
         }
+        for (inside, source) in &spec.files {
+            places.add(&real(source)?, inside, true)?;
+        }
         Ok(places)
     }
 

@@ -48,6 +48,9 @@ pub struct ContainerSpec {
     /// Existing files and directories in writable places that cannot be changed, moved or removed. For an absent one,
     /// the caller makes a placeholder and keeps it in the container's [`Guard`].
     pub read_only: Vec<PathBuf>,
+    /// Small files of this machine that are readable at another place inside: by that place, which may be one of the
+    /// image's own.
+    pub files: BTreeMap<PathBuf, PathBuf>,
     /// The `masque` executable, readable inside as [`crate::masque_path_inside`].
     pub masque: PathBuf,
     /// The loader and libraries that `masque` needs: [`crate::libraries_of_this_process`]; none when it is static.
@@ -88,6 +91,7 @@ impl ContainerSpec {
             readable: Vec::new(),
             hidden: Vec::new(),
             read_only: Vec::new(),
+            files: BTreeMap::new(),
             masque,
             libraries: Vec::new(),
             init: vec!["container-inside".to_owned()],

@@ -54,7 +54,6 @@ fn start(request: Request, streams: Vec<OwnedFd>) -> std::io::Result<Pid> {
     let mut command = Command::new(request.program);
     command.args(request.args).env_clear().envs(request.env).current_dir(request.directory);
     command.stdin(input).stdout(output).stderr(error).process_group(0);
-    #[expect(clippy::zombie_processes, reason = "it is awaited by its number, together with what it leaves behind")]
     let child = command.spawn()?;
     Ok(Pid::from_child(&child))
 }

@@ -1,1 +1,16 @@
-//! Tests.
+//! Containers on an engine of the tests' own: what the profile promises, attacked from inside; programs and their ends;
+//! the pool; and refusals.
+//!
+//! The image is made here from BusyBox. Attacks that no shell can make are this executable itself, see `attack`.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is test code, and attacks tell by printing")]
+#![expect(clippy::disallowed_methods, reason = "tests read the environment and look at files as anybody would")]
+
+mod attack;
+mod confinement;
+mod ends;
+mod limits;
+mod pool;
+mod refusals;
+mod sessions;
+mod station;
