@@ -6,7 +6,7 @@ use masque_engine::environment::{Activation, ActiveEnvironment, Environments};
 use masque_sandbox::Launcher;
 use masque_store::Store;
 use masque_tools::{
-    environment::{self, Environment, EnvironmentSpec},
+    environment::{self, Containers, Environment, EnvironmentSpec},
     host::{
         HostTool,
         fetch::{FetchLimits, WebFetch},
@@ -41,6 +41,7 @@ pub(crate) struct LocalEnvironments {
     pub(crate) launcher: Launcher,
     pub(crate) store: Store,
     pub(crate) clock: Arc<SystemClock>,
+    pub(crate) containers: Arc<Containers>,
 }
 
 impl Environments for LocalEnvironments {
@@ -76,6 +77,7 @@ impl LocalEnvironments {
             secrets: held,
             border: environment::Border::standard(border.observer()),
             hook_limit: environment::HOOK_LIMIT,
+            containers: Some(Arc::clone(&self.containers)),
             cache: Some(self.host.home.join("cache/mcp")),
         };
         let (environment, found) = match Environment::start(spec).await {

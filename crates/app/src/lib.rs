@@ -10,6 +10,7 @@ mod authority;
 mod border;
 mod clock;
 pub mod config;
+pub mod containers;
 mod context;
 pub mod conversations;
 pub mod demo;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use masque_sandbox::Launcher;
 use masque_store::Store;
+use masque_tools::environment::Containers;
 use masque_types::secret::Secret;
 
 pub use crate::error::{Error, Kind};
@@ -46,6 +48,7 @@ pub struct App {
     store: Store,
     launcher: Launcher,
     clock: Arc<SystemClock>,
+    containers: Arc<Containers>,
 }
 
 impl App {
@@ -56,7 +59,8 @@ impl App {
     pub async fn open(host: Host, settings: Settings) -> Result<Self, Error> {
         let store = open_store(&host, &settings).await?;
         let launcher = Launcher::detect(settings.landlock());
-        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock) })
+        let containers = Arc::new(containers::of(&host, &settings, &launcher));
+        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers })
     }
 
     /// Waits for everything that was started.
@@ -64,6 +68,7 @@ impl App {
     /// # Errors
     /// When the store cannot be closed cleanly.
     pub async fn close(self) -> Result<(), Error> {
+        self.containers.close().await;
         Ok(self.store.close().await?)
     }
 }

@@ -236,6 +236,7 @@ impl App {
             launcher: self.launcher.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
+            containers: Arc::clone(&self.containers),
         };
         let clock = Arc::clone(&self.clock);
         Engine {

@@ -3,6 +3,7 @@
 //! Filtering happens twice, when tools are listed and when they are called: a name that was never listed reaches
 //! nothing. Leaves out whether a call may be made and whether its arguments fit: the engine asks before it calls.
 
+pub(crate) mod container;
 mod ground;
 pub(crate) mod network;
 mod offered;
@@ -33,9 +34,11 @@ use crate::{
     host::HostTool,
     mcp,
 };
+use container::SharedHouse;
 use routes::Routes;
 use secrets::Secrets;
 
+pub use container::Containers;
 pub use network::{Border, listed as listed_hosts};
 pub use secrets::HeldSecret;
 
@@ -71,6 +74,8 @@ pub struct EnvironmentSpec<'a> {
     pub border: Border,
     /// How long a hook may take: [`HOOK_LIMIT`].
     pub hook_limit: Duration,
+    /// What starts containers; needed for [`SandboxMode::Container`] only.
+    pub containers: Option<Arc<Containers>>,
     /// Where the tools of lazily started servers are remembered; without it they are asked for each time.
     pub cache: Option<PathBuf>,
 }
@@ -85,6 +90,7 @@ pub struct Environment {
     secrets: Secrets,
     /// The way out; programs reach nothing without.
     broker: Mutex<Option<Broker>>,
+    house: Option<SharedHouse>,
     /// Private directories that end with the environment.
     directories: Mutex<Vec<TempDir>>,
 }
@@ -132,6 +138,9 @@ impl Environment {
         };
         futures::join!(sources, tool_server);
         self.close_network().await;
+        if let Some(house) = &self.house {
+            house.leave().await;
+        }
         for directory in self.directories.lock().await.drain(..) {
             if let Err(error) = directory.close() {
                 tracing::warn!(%error, "a private temporary directory could not be removed");

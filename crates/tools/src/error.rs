@@ -67,6 +67,17 @@ pub enum Error {
     /// The persona's network cannot be had.
     #[error("the persona's network: {0}")]
     Network(String),
+    /// A container cannot be had.
+    #[error(transparent)]
+    Container(masque_container::Error),
+    /// A persona is to run in a container that nobody described.
+    #[error(
+        "persona `{persona}` names no container image; add `masque: {{ sandbox: {{ container: {{ image: NAME }} }} }}` to its file"
+    )]
+    NoImage {
+        /// The persona.
+        persona: String,
+    },
     /// A hook cannot be run.
     #[error("the hook {hook} of persona `{persona}`: {problem}")]
     Hook {

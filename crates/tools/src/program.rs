@@ -4,8 +4,11 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc};
 
+use masque_container::{Exec, Session};
 use masque_sandbox::{Child, Command, Exit, Launcher, Profile};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::environment::container::SharedHouse;
 
 /// The writing end of a program's standard input.
 pub(crate) type Input = Box<dyn AsyncWrite + Send + Unpin>;
@@ -22,6 +25,19 @@ pub(crate) enum Starter {
         /// What may be touched.
         profile: Arc<Profile>,
     },
+    /// In a container.
+    Container(SharedHouse),
+}
+
+/// Why a program was not started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// By the sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] masque_sandbox::Error),
+    /// By the container.
+    #[error(transparent)]
+    Container(#[from] masque_container::Error),
 }
 
 /// What is started.
@@ -47,6 +63,7 @@ pub(crate) struct Program {
 
 enum Running {
     Child(Child),
+    Session(Session),
 }
 
 impl Starter {
@@ -54,7 +71,7 @@ impl Starter {
     ///
     /// # Errors
     /// When it cannot be started, or not confined as it has to be.
-    pub(crate) async fn start(&self, start: &Start) -> Result<Program, masque_sandbox::Error> {
+    pub(crate) async fn start(&self, start: &Start) -> Result<Program, StartError> {
         match self {
             Self::Sandbox { launcher, profile } => {
                 let command = Command {
@@ -64,6 +81,15 @@ impl Starter {
                     directory: start.directory.clone(),
                 };
                 Ok(Program::of_child(launcher.spawn(profile, &command)?))
+            }
+            Self::Container(house) => {
+                let exec = Exec {
+                    program: start.program.clone(),
+                    args: start.args.clone(),
+                    env: start.env.clone(),
+                    directory: start.directory.clone(),
+                };
+                Ok(Program::of_session(house.exec(exec).await?))
             }
         }
     }
@@ -76,6 +102,15 @@ impl Program {
             stdout: child.take_stdout().map(|stream| Box::new(stream) as Output),
             stderr: child.take_stderr().map(|stream| Box::new(stream) as Output),
             running: Running::Child(child),
+        }
+    }
+
+    fn of_session(mut session: Session) -> Self {
+        Self {
+            stdin: session.take_stdin().map(|stream| Box::new(stream) as Input),
+            stdout: session.take_stdout().map(|stream| Box::new(stream) as Output),
+            stderr: session.take_stderr().map(|stream| Box::new(stream) as Output),
+            running: Running::Session(session),
         }
     }
 
@@ -101,6 +136,11 @@ impl Program {
     pub(crate) async fn wait(&mut self) -> Result<Exit, String> {
         match &mut self.running {
             Running::Child(child) => child.wait().await.map_err(|error| error.to_string()),
+            Running::Session(session) => match session.wait().await {
+                Ok(masque_container::Exit::Code(code)) => Ok(Exit::Code(code)),
+                Ok(masque_container::Exit::Signal(signal)) => Ok(Exit::Signal(signal)),
+                Err(error) => Err(error.to_string()),
+            },
         }
     }
 
@@ -108,6 +148,7 @@ impl Program {
     pub(crate) async fn kill(&mut self) {
         let killed = match &mut self.running {
             Running::Child(child) => child.kill().await.map(drop).map_err(|error| error.to_string()),
+            Running::Session(session) => session.kill().await.map_err(|error| error.to_string()),
         };
         if let Err(error) = killed {
             tracing::warn!(%error, "a program could not be ended");

@@ -113,6 +113,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         "How tools are confined",
     ),
     option(
+        "sandbox.engine",
+        Kind::Text,
+        "",
+        ProjectRule::Never,
+        "Socket of the container engine; empty looks for Podman, then Docker, then starts Podman's service",
+    ),
+    option(
         "sandbox.landlock",
         Kind::Choice(&["auto", "off"]),
         "auto",

@@ -94,6 +94,9 @@ enum Command {
     /// Serve the built-in tools on standard input and output
     #[command(hide = true)]
     ToolServer(tool_server::Arguments),
+    /// Start programs inside of a container
+    #[command(hide = true)]
+    ContainerInside,
 }
 
 /// Runs the command line of this process.
@@ -116,6 +119,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
     match arguments.command {
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::ToolServer(arguments) => tool_server::run(&arguments),
+        Command::ContainerInside => masque_app::containers::inside().map(|()| Exit::Success),
         Command::Persona(command) => persona::run(&Context::read(global, &[])?, &command),
         Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
         Command::Explain(arguments) => explain::run(&Context::read(global, &arguments.settings())?, &arguments),

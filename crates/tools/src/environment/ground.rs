@@ -12,14 +12,17 @@ use std::{
 use masque_egress::{Broker, Rules};
 use masque_sandbox::{BUILT_IN_HIDDEN, FILES_DIRECTORY, Isolation, Launcher, Network, Profile, masque_path_inside};
 use masque_types::{
-    persona::{McpServer, McpTransport, Persona},
+    digest::{Digest, canonical_json},
+    persona::{ContainerSpec, McpServer, McpTransport, Persona},
     policy::Policy,
     run::SandboxMode,
 };
 use tempfile::TempDir;
 
 use super::{
-    EnvironmentSpec, network,
+    EnvironmentSpec,
+    container::{self, Containers, SharedHouse},
+    network,
     secrets::{Consumer, Secrets},
 };
 use crate::{
@@ -53,6 +56,8 @@ pub(super) struct Ground {
     pub(super) hosts: Option<Rules>,
     /// What programs need to trust the broker.
     certificates: BTreeMap<OsString, OsString>,
+    /// The container, when there is one.
+    pub(super) house: Option<SharedHouse>,
 }
 
 impl Ground {
@@ -86,6 +91,7 @@ impl Ground {
             secrets: Secrets::deal(spec.persona, spec.secrets.clone()),
             hosts: network::listed(spec.persona)?,
             certificates: BTreeMap::new(),
+            house: None,
         })
     }
 
@@ -94,11 +100,17 @@ impl Ground {
         self.is_confined() && !persona.sandbox.network && !persona.sandbox.hosts.is_empty()
     }
 
-    /// Opens the way out, when the persona lists hosts.
-    pub(super) fn open_network(&mut self, spec: &EnvironmentSpec<'_>) -> Result<Option<Broker>, Error> {
-        if !self.has_broker(spec.persona) {
-            return Ok(None);
+    /// Opens the way out, when the persona lists hosts, and the container, when there is one.
+    pub(super) async fn open(&mut self, spec: &EnvironmentSpec<'_>) -> Result<Option<Broker>, Error> {
+        match (self.mode, self.has_broker(spec.persona)) {
+            (SandboxMode::Container, true) => self.house_behind_border(spec).await.map(Some),
+            (SandboxMode::Container, false) => self.house(spec).await.map(|()| None),
+            (SandboxMode::Process, true) => self.open_network(spec).map(Some),
+            _ => Ok(None),
         }
+    }
+
+    fn open_network(&mut self, spec: &EnvironmentSpec<'_>) -> Result<Broker, Error> {
         let (space, device) = network::space(&self.launcher)?;
         let way = network::open(spec.persona, &self.secrets, &spec.border, device)?;
         let mut profile = (*self.profile).clone();
@@ -109,19 +121,110 @@ impl Ground {
             profile.files.insert(path, authorities);
         }
         self.profile = Arc::new(profile);
-        Ok(Some(way.broker))
+        Ok(way.broker)
+    }
+
+    /// A container without network of its own, or with that of the machine.
+    async fn house(&mut self, spec: &EnvironmentSpec<'_>) -> Result<(), Error> {
+        let (containers, settings) = containers(spec)?;
+        let files = self.hook_files(spec)?;
+        let (wanted, expansion) = container::spec(&spec.persona.name, &self.profile, settings, files)?;
+        let house = if settings.shared {
+            let policy = serde_json::to_value(spec.policy).map_err(Error::Configuration)?;
+            let policy = Digest::of(canonical_json(&policy)).to_string();
+            containers.lease(&spec.persona.name, &policy, &wanted, expansion).await?
+        } else {
+            containers.start(&wanted, expansion).await?
+        };
+        self.house = Some(Arc::new(house));
+        Ok(())
+    }
+
+    /// A container whose only way out is the broker: the device is put into its network once it runs.
+    async fn house_behind_border(&mut self, spec: &EnvironmentSpec<'_>) -> Result<Broker, Error> {
+        let (containers, settings) = containers(spec)?;
+        let mut files = self.hook_files(spec)?;
+        let directory = self.directory()?;
+        let resolver = directory.join("resolv.conf");
+        let bundle = directory.join("authorities.pem");
+        let failed = |error: std::io::Error| Error::Network(error.to_string());
+        fs_err::write(&resolver, network::RESOLVER).map_err(failed)?;
+        // The broker comes after the container: the same file gets its content then.
+        fs_err::write(&bundle, b"").map_err(failed)?;
+        let inside = network::bundle_path_inside();
+        files.insert("/etc/resolv.conf".into(), resolver);
+        files.insert(inside.clone(), bundle.clone());
+        let (wanted, expansion) = container::spec(&spec.persona.name, &self.profile, settings, files)?;
+        let house = Arc::new(containers.start(&wanted, expansion).await?);
+        self.house = Some(Arc::clone(&house));
+        let way = match self.border_of(spec, &house).await {
+            Ok(way) => way,
+            Err(error) => {
+                house.leave().await;
+                return Err(error);
+            }
+        };
+        if let Some(authorities) = way.authorities {
+            fs_err::write(&bundle, authorities).map_err(failed)?;
+            self.certificates = network::certificate_variables(&inside);
+        }
+        Ok(way.broker)
+    }
+
+    async fn border_of(&self, spec: &EnvironmentSpec<'_>, house: &SharedHouse) -> Result<network::Way, Error> {
+        let elsewhere =
+            || Error::Network("the container runs in another machine, whose network cannot be reached".into());
+        let process = house.process_id().await.ok_or_else(elsewhere)?;
+        let failed = |source| Error::Sandbox { server: "the network".to_owned(), source };
+        let device = masque_sandbox::place_network_device(process, &network::device()).map_err(failed)?;
+        network::open(spec.persona, &self.secrets, &spec.border, device)
+    }
+
+    /// The hooks' files of a container, by their places inside. They are kept by their content, so that containers with
+    /// the same hooks are the same.
+    fn hook_files(&mut self, spec: &EnvironmentSpec<'_>) -> Result<BTreeMap<PathBuf, PathBuf>, Error> {
+        let mut files = BTreeMap::new();
+        for (when, hook) in When::all(&spec.persona.hooks) {
+            let directory = match &spec.cache {
+                Some(cache) => cache.join("hooks"),
+                None => self.directory()?,
+            };
+            let wrong = |error: std::io::Error| Error::Hook {
+                persona: spec.persona.name.clone(),
+                hook: when.name(),
+                problem: error.to_string(),
+            };
+            let file = directory.join(Digest::of(&hook.content).to_string());
+            if fs_err::read_to_string(&file).ok().as_ref() != Some(&hook.content) {
+                fs_err::create_dir_all(&directory).map_err(wrong)?;
+                fs_err::write(&file, &hook.content).map_err(wrong)?;
+            }
+            files.insert(inside(when), file);
+        }
+        Ok(files)
+    }
+
+    /// The private directory of this environment.
+    fn directory(&mut self) -> Result<PathBuf, Error> {
+        if self.files.is_none() {
+            self.files = Some(temporary()?);
+        }
+        Ok(self.files.as_ref().map(|directory| directory.path().to_path_buf()).unwrap_or_default())
     }
 
     /// How the tool server is started.
     pub(super) fn tool_server(&self, persona: &Persona, policy: &Policy) -> Result<How, Error> {
-        let program = match self.mode {
-            SandboxMode::Process | SandboxMode::Container => masque_path_inside().to_path_buf(),
-            SandboxMode::None => self.masque.clone(),
+        let mut words: Vec<OsString> = match self.mode {
+            SandboxMode::Process => vec![masque_path_inside().into()],
+            SandboxMode::Container => container::masque_words(&self.masque)?,
+            SandboxMode::None => vec![self.masque.clone().into()],
         };
         let config = server_config(persona, policy, &self.workspace, &self.private)?;
         let config = serde_json::to_string(&config).map_err(Error::Configuration)?;
         let own = self.secrets.variables(&Consumer::ToolServer).collect();
-        Ok(self.program(self.start(program.into(), vec!["tool-server".into(), config.into()], own)))
+        words.extend(["tool-server".into(), config.into()]);
+        let program = words.remove(0);
+        Ok(self.program(self.start(program, words, own)))
     }
 
     /// How an MCP server of the persona is reached.
@@ -153,27 +256,26 @@ impl Ground {
                 |problem: String| Error::Hook { persona: spec.persona.name.clone(), hook: when.name(), problem };
             let (program, argument) = hooks::interpreter(&hook.content)
                 .ok_or_else(|| wrong(format!("`{}` does not begin with `#!` and a program", hook.path)))?;
-            let file =
-                self.place(&mut profile, when.name(), &hook.content).map_err(|error| wrong(error.to_string()))?;
+            let file = self.place(&mut profile, when, &hook.content).map_err(|error| wrong(error.to_string()))?;
             let args = argument.into_iter().chain([file.into()]).collect();
             programs.insert(when, self.start(program, args, BTreeMap::new()));
         }
-        let starter = Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::new(profile) };
+        let starter = self.starter(&Arc::new(profile));
         let (persona, run, limit) = (spec.persona.name.clone(), spec.run, spec.hook_limit);
         Ok(Some(Hooks { starter, programs, persona, run, limit }))
     }
 
-    /// Puts a small file where programs of the profile can read it.
-    fn place(&self, profile: &mut Profile, name: &str, content: &str) -> std::io::Result<PathBuf> {
-        match &self.files {
-            None => {
-                let path = Path::new(FILES_DIRECTORY).join(name);
-                profile.files.insert(path.clone(), content.as_bytes().to_vec());
+    /// Puts a hook where programs of the profile can read it; in a container it is already.
+    fn place(&self, profile: &mut Profile, when: When, content: &str) -> std::io::Result<PathBuf> {
+        match (self.mode, &self.files) {
+            (SandboxMode::None, Some(directory)) => {
+                let path = directory.path().join(when.name());
+                fs_err::write(&path, content)?;
                 Ok(path)
             }
-            Some(directory) => {
-                let path = directory.path().join(name);
-                fs_err::write(&path, content)?;
+            _ => {
+                let path = inside(when);
+                profile.files.insert(path.clone(), content.as_bytes().to_vec());
                 Ok(path)
             }
         }
@@ -185,8 +287,14 @@ impl Ground {
     }
 
     fn program(&self, start: Start) -> How {
-        let starter = Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::clone(&self.profile) };
-        How::Program { starter, start }
+        How::Program { starter: self.starter(&self.profile), start }
+    }
+
+    fn starter(&self, profile: &Arc<Profile>) -> Starter {
+        match &self.house {
+            Some(house) => Starter::Container(Arc::clone(house)),
+            None => Starter::Sandbox { launcher: self.launcher.clone(), profile: Arc::clone(profile) },
+        }
     }
 
     /// A program with its own environment only; without a sandbox also what programs cannot do without.
@@ -201,6 +309,16 @@ impl Ground {
         env.extend(own);
         Start { program, args, env, directory: self.workspace.clone() }
     }
+}
+
+/// Where a hook stands inside of a sandbox or container.
+fn inside(when: When) -> PathBuf {
+    Path::new(FILES_DIRECTORY).join(when.name())
+}
+
+fn containers<'a>(spec: &'a EnvironmentSpec<'_>) -> Result<(&'a Arc<Containers>, &'a ContainerSpec), Error> {
+    let none = || Error::NoImage { persona: spec.persona.name.clone() };
+    Ok((spec.containers.as_ref().ok_or_else(none)?, spec.persona.sandbox.container.as_ref().ok_or_else(none)?))
 }
 
 /// A directory that only this user can look into.

@@ -61,6 +61,9 @@ impl Border {
     }
 }
 
+/// What the resolver of a container reads.
+pub(super) const RESOLVER: &str = DEVICE.resolv_conf;
+
 /// A broker, and what programs need to trust it.
 pub(super) struct Way {
     pub(super) broker: Broker,

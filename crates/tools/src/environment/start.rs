@@ -16,6 +16,7 @@ use crate::{
     Error, builtin,
     hooks::When,
     mcp::{self, How, Source, StartFailure},
+    program::StartError,
 };
 
 /// How long the tool server may take to come up: it needs milliseconds, a loaded machine more.
@@ -25,7 +26,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
     let mut ground = Ground::prepare(&spec)?;
     let mut offered = Offered::new(spec.policy);
     offered.diagnostics.extend(secret_notes(&spec, &mut ground));
-    let broker = ground.open_network(&spec)?;
+    let broker = ground.open(&spec).await?;
     let hooks = ground.hooks(&spec)?;
     let has_builtin = builtin::ALL.iter().any(|tool| spec.policy.has_tool(tool.name, tool.effect));
     let tool_server = async {
@@ -45,9 +46,11 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
                 offered.add_source(&source);
                 kept.push(source);
             }
-            Err(StartFailure::Sandbox(error @ masque_sandbox::Error::Mechanism { .. })) if !failed => {
+            Err(StartFailure::Program(StartError::Sandbox(source @ masque_sandbox::Error::Mechanism { .. })))
+                if !failed =>
+            {
                 failed = true;
-                offered.fatal = Some(Error::Sandbox { server: format!("mcp:{name}"), source: error });
+                offered.fatal = Some(Error::Sandbox { server: format!("mcp:{name}"), source });
             }
             Err(failure) => offered.add_failure(spec.persona, name, &failure),
         }
@@ -68,6 +71,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         hooks,
         secrets: ground.secrets,
         broker: Mutex::new(broker),
+        house: ground.house,
         directories: Mutex::new(ground.home.into_iter().chain(ground.files).collect()),
     };
     if let Some(error) = error {
@@ -106,7 +110,8 @@ async fn start_tool_server(ground: &Ground, persona: &Persona, policy: &Policy) 
     let name = "the tool server".to_owned();
     let how = ground.tool_server(persona, policy)?;
     mcp::Server::start(name.clone(), how, TOOL_SERVER_LIMIT).await.map_err(|failure| match failure {
-        StartFailure::Sandbox(source) => Error::Sandbox { server: name, source },
+        StartFailure::Program(StartError::Sandbox(source)) => Error::Sandbox { server: name, source },
+        StartFailure::Program(StartError::Container(source)) => Error::Container(source),
         StartFailure::Server(reason) => Error::Start { server: name, reason },
     })
 }

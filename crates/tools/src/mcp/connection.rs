@@ -12,7 +12,7 @@ use rmcp::{
 };
 
 use super::stderr::Tail;
-use crate::program::{self, Start, Starter};
+use crate::program::{self, Start, StartError, Starter};
 
 /// How long a program may take to end by itself after its input was closed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -29,8 +29,8 @@ pub(crate) enum How {
 /// Why a server did not start.
 #[derive(Debug)]
 pub(crate) enum StartFailure {
-    /// The program could not be started in its sandbox.
-    Sandbox(masque_sandbox::Error),
+    /// The program could not be started in its sandbox or container.
+    Program(StartError),
     /// It started, or answered, but not as it should.
     Server(String),
 }
@@ -38,7 +38,7 @@ pub(crate) enum StartFailure {
 impl std::fmt::Display for StartFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Sandbox(error) => error.fmt(f),
+            Self::Program(error) => error.fmt(f),
             Self::Server(reason) => f.write_str(reason),
         }
     }
@@ -65,7 +65,7 @@ impl Connection {
     pub(super) async fn open(how: &How, limit: Duration) -> Result<Self, StartFailure> {
         match how {
             How::Program { starter, start } => {
-                let program = starter.start(start).await.map_err(StartFailure::Sandbox)?;
+                let program = starter.start(start).await.map_err(StartFailure::Program)?;
                 Self::over_pipes(program, limit).await
             }
             How::Http { url, headers } => Self::over_http(url, headers.clone(), limit).await,

@@ -57,6 +57,8 @@ async fn a_link_swapped_during_the_calls_never_leads_out() {
     bench.write("real/file", "inside");
     let root = bench.path().to_path_buf();
     let target = outside.path().to_path_buf();
+    // Before the first call: writing makes the directories that are missing.
+    symlink("real", root.join("place")).unwrap();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flipper = std::thread::spawn({
         let stop = std::sync::Arc::clone(&stop);

@@ -103,6 +103,7 @@ impl Stage {
             border: masque_tools::environment::Border::standard(Arc::new(|_| {})),
             hook_limit: Duration::from_secs(60),
             cache: None,
+            containers: None,
         };
         let (environment, diagnostics) = Environment::start(spec).await.unwrap();
         Self { workspace, environment, diagnostics }
