@@ -176,7 +176,7 @@ mod tests {
             assert!(!String::from_utf8_lossy(&STANDARD.decode(&clean).unwrap_or_default()).contains("0123456789"));
         }
         let clean = scrub(&[b"?key=sk%2Blive%2F0123456789&x"]);
-        assert!(!clean.windows(7).any(|window| window == b"3456789"), "{}", String::from_utf8_lossy(&clean));
+        assert_eq!(clean, b"?key=mq_0123456789abcdefmq_&x");
         assert_eq!(scrubber().whole(format!("a {VALUE} b").as_bytes()), b"a mq_0123456789abcdef b");
     }
 

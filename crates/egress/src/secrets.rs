@@ -225,7 +225,7 @@ mod tests {
         for (placeholder, value, host) in [
             ("mq_short", "long enough", "a.org"),
             ("mq_0123456789 abcdef", "long enough", "a.org"),
-            (good, "short", "a.org"),
+            (good, "tiny!", "a.org"),
             (good, "two\r\nlines", "a.org"),
             (good, "long enough", "https://a.org"),
         ] {
