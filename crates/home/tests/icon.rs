@@ -1,7 +1,5 @@
 //! Icons: what is cleaned away, what is drawn, what looks alike.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by a panic")]
-
 use masque_home::icon::{Icon, SIZES, look_alike};
 use proptest::prelude::*;
 

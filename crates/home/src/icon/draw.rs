@@ -221,7 +221,7 @@ fn polygon(points: &str, end: &str) -> String {
 pub(super) fn parse_transform(text: &str) -> Transform {
     let calls = text.split(')').filter_map(|call| call.split_once('('));
     // The last one is applied first.
-    calls.fold(Transform::default(), |all, (name, values)| {
+    calls.fold(Transform::IDENTITY, |all, (name, values)| {
         let values = numbers(values);
         let name = name.trim().trim_start_matches(',').trim();
         one_transform(name, &values).map_or(all, |one| one.then(&all))
@@ -237,7 +237,10 @@ fn one_transform(name: &str, values: &[f32]) -> Option<Transform> {
         ("scale", [both]) => Transform::scale(*both, *both),
         ("scale", [x, y]) => Transform::scale(*x, *y),
         ("rotate", [angle]) => Transform::rotation(Angle::from_degrees(*angle)),
-        ("rotate", [angle, x, y]) => Transform::rotation_about([*x, *y], Angle::from_degrees(*angle)),
+        ("rotate", [angle, x, y]) => {
+            let turn = Transform::rotation(Angle::from_degrees(*angle));
+            Transform::translation(-x, -y).then(&turn).then_translate(*x, *y)
+        }
         ("skewX", [angle]) => Transform::skew(Angle::from_degrees(*angle), Angle::ZERO),
         ("skewY", [angle]) => Transform::skew(Angle::ZERO, Angle::from_degrees(*angle)),
         _ => return None,

@@ -58,7 +58,7 @@ impl Gradient {
         let gradient = Self {
             direction,
             of_box: node.attribute("gradientUnits") != Some("userSpaceOnUse"),
-            transform: node.attribute("gradientTransform").map_or_else(Transform::default, parse_transform),
+            transform: node.attribute("gradientTransform").map_or(Transform::IDENTITY, parse_transform),
             stops: node.children().filter(|child| child.tag_name().name() == "stop").map(stop).collect(),
         };
         Some((node.attribute("id")?, gradient))

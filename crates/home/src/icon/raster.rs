@@ -9,6 +9,8 @@ use crate::Error;
 const GRID: u32 = 7;
 const GRID_BITS: u32 = 48;
 const GRID_ROWS: u32 = 8;
+/// The least difference of two cells that counts, in thousandths of a step of 256: even areas have none.
+const VISIBLE: u64 = 6_000;
 /// How many bits of two shapes may differ, and how far their colours may be apart, so that they still look alike.
 const CLOSE_BITS: u32 = 2;
 const CLOSE_COLOUR: u64 = 2;
@@ -100,7 +102,7 @@ impl Raster {
             for column in 0..GRID - 1 {
                 let (one, other) = (self.cell(column, row), self.cell(column + 1, row));
                 let light = |[r, g, b]: [u64; 3]| r * 299 + g * 587 + b * 114;
-                bits = bits << 1 | u64::from(light(other) > light(one));
+                bits = bits << 1 | u64::from(light(other) > light(one) + VISIBLE);
             }
         }
         let [r, g, b] = self.mean(0..self.pixels, 0..self.pixels).map(|channel| channel >> 3);
