@@ -54,6 +54,19 @@ impl Host {
         Ok(Self { environment, directory, executable, home, config, user })
     }
 
+    /// A host whose directories lie below one of a test.
+    #[cfg(test)]
+    pub(crate) fn for_tests(root: &Path) -> Self {
+        Self {
+            environment: BTreeMap::new(),
+            directory: root.into(),
+            executable: "masque".into(),
+            home: root.join("home"),
+            config: root.join("config"),
+            user: "ada".into(),
+        }
+    }
+
     /// A variable that is set and not empty.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {

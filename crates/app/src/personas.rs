@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use masque_persona::Sources;
 pub use masque_persona::{Catalog, Loaded};
-use masque_types::diagnostic::Diagnostic;
+use masque_types::{diagnostic::Diagnostic, instruction::Instruction};
 
 use crate::{Error, host::Host};
 
@@ -33,6 +33,12 @@ pub fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Loaded, Error> {
         None => error,
     };
     Err(error.hint("`masque persona list` shows all personas"))
+}
+
+/// The instructions that a project gives to whoever works in a directory of it, as they are in the context of new runs.
+#[must_use]
+pub fn instructions(directory: &Path) -> Vec<Instruction> {
+    masque_persona::instructions(&Host::project(directory), directory).0
 }
 
 /// What is wrong with persona files: the given ones, or all that a project and its user have.

@@ -29,9 +29,9 @@ use masque_types::{
     event::{Event, EventBody},
     id::{Epoch, RunId, Seq},
     message::{Part, joined_text},
-    model::Model,
+    model::{Model, ModelRef},
     persona::Persona,
-    policy::{Policy, Rule},
+    policy::{Mode, Policy, Rule},
     run::{Command, ModelChoice, RunSpec, RunStatus, RunSummary, SandboxMode},
     time::Timestamp,
 };
@@ -63,6 +63,10 @@ pub struct StartRun {
     pub sandbox: SandboxMode,
     /// Whether it is a conversation, which waits for the person's next words after each answer.
     pub conversation: bool,
+    /// Exactly the models to ask, first choice first; empty means those of the persona and the configuration.
+    pub models: Vec<ModelRef>,
+    /// The mode that the person asked for, before that of the configuration.
+    pub mode: Option<Mode>,
 }
 
 /// How a run is driven by this process.
@@ -88,8 +92,12 @@ impl App {
         self.check_sandbox(start.sandbox, &start.workspace)?;
         let mut start = start;
         start.sandbox = authority::sandbox_of(&self.host, &self.settings, &start.persona, start.sandbox)?;
-        let policy = authority::policy(&self.host, &self.settings, &start.persona, &start.ceiling)?;
-        let models = self.models(&start.persona).await?;
+        let mut policy = authority::policy(&self.host, &self.settings, &start.persona, &start.ceiling)?;
+        policy.mode = start.mode.unwrap_or(policy.mode);
+        let models = match start.models.is_empty() {
+            true => self.models(&start.persona).await?,
+            false => self.models_named(&start.persona, start.models.clone()).await?,
+        };
         let id = clock::new_run_id();
         let now = self.clock.now();
         let title = clipped(&joined_text(&start.task), 80);

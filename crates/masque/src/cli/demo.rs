@@ -41,6 +41,8 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
         ceiling: Vec::new(),
         sandbox,
         conversation: false,
+        models: Vec::new(),
+        mode: None,
     };
     let run = app.start(&actor, start).await?;
     let approve = if arguments.approve { vec!["fs.write".to_owned()] } else { Vec::new() };

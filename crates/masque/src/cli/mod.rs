@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod chat;
 mod completions;
 mod config;
 mod demo;
@@ -18,9 +19,9 @@ mod tool_server;
 mod trust;
 mod worker;
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use masque_app::{
     App, Error,
     config::{Argument, Settings},
@@ -36,8 +37,9 @@ use crate::{exit::Exit, render};
 struct Arguments {
     #[command(flatten)]
     global: Global,
+    /// At a terminal, `chat` when absent
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 /// Options of every command.
@@ -53,6 +55,8 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Talk to a persona
+    Chat(chat::Arguments),
     /// Run a persona on a task
     Run(run::Arguments),
     /// List, show and steer runs
@@ -116,7 +120,13 @@ pub(crate) fn run() -> Exit {
 
 fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
     let global = arguments.global;
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        if chat::is_interactive() {
+            return block_on(chat::run(Context::read(global, &[])?, chat::Arguments::default()));
+        }
+        return Ok(usage());
+    };
+    match command {
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::ToolServer(arguments) => tool_server::run(&arguments),
         Command::ContainerInside => masque_app::containers::inside().map(|()| Exit::Success),
@@ -124,6 +134,10 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
         Command::Explain(arguments) => explain::run(&Context::read(global, &arguments.settings())?, &arguments),
         Command::Config(command) => config::run(&Context::read(global, &[])?, &command),
+        Command::Chat(arguments) => {
+            let context = Context::read(global, &arguments.settings())?;
+            block_on(chat::run(context, arguments))
+        }
         Command::Run(arguments) => {
             let context = Context::read(global, &arguments.settings())?;
             block_on(run::run(context, arguments))
@@ -144,6 +158,13 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         }
         Command::Worker(arguments) => block_on(worker::run(Context::read(global, &[])?, arguments)),
     }
+}
+
+/// Without a command and without a terminal to talk at.
+fn usage() -> Exit {
+    let help = Arguments::command().render_help();
+    let _ = write!(anstream::stderr(), "{}", help.ansi());
+    Exit::Usage
 }
 
 fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

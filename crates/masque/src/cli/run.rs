@@ -107,6 +107,8 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
         ceiling: arguments.deny.iter().map(|tool| Rule::new(tool, Verdict::Deny)).collect(),
         sandbox: context.settings.sandbox(),
         conversation: false,
+        models: Vec::new(),
+        mode: None,
     };
     let actor = context.actor();
     let app = context.open().await?;

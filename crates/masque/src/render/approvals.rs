@@ -22,7 +22,8 @@ pub(crate) fn table(approvals: &[Approval], now: Timestamp) {
     super::table(["APPROVAL", "KIND", "RUN", "AGE", "STATE", "QUESTION"], rows);
 }
 
-fn summary(question: &Question) -> String {
+/// A question on one line.
+pub(crate) fn summary(question: &Question) -> String {
     let text = match question {
         Question::ToolCall { tool, arguments, .. } | Question::InDoubt { tool, arguments, .. } => {
             format!("{tool} {}", style::arguments(arguments, 80))
