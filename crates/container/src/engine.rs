@@ -144,7 +144,8 @@ impl Engine {
         for warning in made.warnings {
             tracing::warn!(engine = %self.info, image = spec.image, %warning, "the engine warns about a container");
         }
-        let welcome = Welcome { expectations: expectations(spec, &places)? };
+        let local_sockets = spec.network == Network::None;
+        let welcome = Welcome { expectations: expectations(spec, &places)?, local_sockets };
         match self.bring_up(&made.id, spec, rendezvous, &welcome).await {
             Ok((control, process)) => Ok(Container::new(self.clone(), made.id, process, control, guard)),
             Err(error) => {
@@ -267,7 +268,7 @@ impl Engine {
             }
             Err(error) => return Err(self.failed("list containers")(error)),
         };
-        let found = |(id, labels): (String, HashMap<String, String>)| {
+        let found = |(id, labels): Labelled| {
             let owner = labels.get(LABEL).and_then(|label| Owner::parse(label));
             Found { id, is_orphan: owner.is_some_and(|owner| owner.is_dead()) }
         };
@@ -290,22 +291,22 @@ impl Engine {
     /// Kills and removes a container, and waits until it is gone.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), Error> {
         let failed = self.failed("remove a container");
+        let mut last = ApiError::RequestTimeoutError;
         let removing = async {
             loop {
                 let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
                 match self.api.remove_container(id, Some(options)).await {
                     Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => return Ok(()),
+                    Ok(()) => {}
                     // 409: it is being removed already. Podman answers 500 when its own removal came in between.
-                    Ok(()) | Err(ApiError::DockerResponseServerError { status_code: 409 | 500, .. }) => {}
+                    Err(error @ ApiError::DockerResponseServerError { status_code: 409 | 500, .. }) => last = error,
                     Err(error) => return Err(error),
                 }
                 tokio::time::sleep(REMOVAL_PAUSE).await;
             }
         };
-        match tokio::time::timeout(REMOVAL_LIMIT, removing).await {
-            Ok(removed) => removed.map_err(failed),
-            Err(_) => Err(failed(ApiError::RequestTimeoutError)),
-        }
+        let removed = tokio::time::timeout(REMOVAL_LIMIT, removing).await;
+        removed.unwrap_or(Err(last)).map_err(failed)
     }
 
     fn failed(&self, doing: &'static str) -> impl Fn(ApiError) -> Error {
@@ -381,8 +382,11 @@ fn expectations(spec: &ContainerSpec, places: &Places) -> Result<Vec<Expectation
     mounts.chain(cache).collect()
 }
 
+/// Id and labels of a container.
+type Labelled = (String, HashMap<String, String>);
+
 /// Ids and labels of listed containers.
-fn listed_in(answer: &str) -> Result<Vec<(String, HashMap<String, String>)>, ApiError> {
+fn listed_in(answer: &str) -> Result<Vec<Labelled>, ApiError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Listed {

@@ -44,3 +44,35 @@ impl Expectation {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::Expectation;
+
+    #[test]
+    fn exchanged_absent_and_differently_mounted_paths_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs_err::write(&path, "checked").unwrap();
+        let found = fs_err::metadata(&path).unwrap();
+        let expected = Expectation {
+            path: path.to_str().unwrap().to_owned(),
+            identity: Some((found.dev(), found.ino())),
+            read_only: false,
+            usable: true,
+        };
+        assert_eq!(expected.unmet(), None);
+        let told = |expectation: Expectation| expectation.unmet().unwrap();
+        assert!(told(Expectation { read_only: true, ..expected.clone() }).ends_with("is writable"));
+        fs_err::write(directory.path().join("other"), "exchanged").unwrap();
+        fs_err::rename(directory.path().join("other"), &path).unwrap();
+        assert!(told(expected.clone()).contains("another file"));
+        fs_err::remove_file(&path).unwrap();
+        fs_err::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(told(expected.clone()).contains("another file"));
+        fs_err::remove_file(&path).unwrap();
+        assert!(told(expected).contains("file"));
+    }
+}

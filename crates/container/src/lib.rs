@@ -7,7 +7,7 @@
 //! How it works: the engine makes a container without capabilities, with a read-only root and without network, whose
 //! first process is the `masque` executable, mounted read-only together with the loader and the libraries that it
 //! needs, so that it runs in any image, an empty one included. That first process connects once to a socket that is
-//! gone afterwards, tells what it finds enforced, and from then on starts programs: each gets three pipes of this
+//! gone afterwards, tells what it finds enforced, lays a system call filter upon the engine's own, and from then on starts programs: each gets three pipes of this
 //! machine, passed over the socket, and a supervisor of its own, which adopts everything that the program starts and
 //! ends it with the program. No data goes through the engine, and a program starts without it. When the owner dies, the
 //! socket closes, the first process ends, and the engine removes the container.

@@ -22,6 +22,9 @@ use object::{
 
 use crate::{Error, inside};
 
+/// Mappings with a path that are no files.
+const NO_FILES: [&str; 3] = ["/memfd:", "/dev/", "/SYSV"];
+
 /// The loader and the libraries of the running process; none when it is static.
 ///
 /// # Errors
@@ -38,7 +41,8 @@ pub fn libraries_of_this_process() -> Result<Vec<PathBuf>, Error> {
 fn executed(line: &str) -> Option<&str> {
     let rights = line.split_ascii_whitespace().nth(1)?;
     let path = line.find('/').and_then(|start| line.get(start..))?;
-    (rights.contains('x')).then_some(path)
+    let is_file = NO_FILES.iter().all(|other| !path.starts_with(other));
+    (rights.contains('x') && is_file).then_some(path)
 }
 
 fn existing(path: PathBuf) -> Result<PathBuf, Error> {
@@ -151,5 +155,6 @@ mod tests {
         assert_eq!(executed("7f-8f r-xp 00 fe:00 1  /lib/a b.so.1"), Some("/lib/a b.so.1"));
         assert_eq!(executed("7f-8f r--p 00 fe:00 1  /lib/a.so.1"), None);
         assert_eq!(executed("7f-8f r-xp 00 00:00 0  [vdso]"), None);
+        assert_eq!(executed("7f-8f r-xp 00 00:01 7  /memfd:code (deleted)"), None);
     }
 }

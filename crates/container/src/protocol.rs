@@ -35,6 +35,8 @@ const NEW_PROGRAM: &[u8] = b"+";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Welcome {
     pub(crate) expectations: Vec<Expectation>,
+    /// Whether programs may make local sockets, which reach the machine's own programs where they share its network.
+    pub(crate) local_sockets: bool,
 }
 
 /// What the first process finds, its answer.

@@ -12,7 +12,7 @@ pub type Guard = Box<dyn Any + Send + Sync>;
 pub enum Network {
     /// Nothing: an empty network namespace, which can be joined by [`crate::Container::process_id`].
     None,
-    /// The network of this machine.
+    /// The network of this machine. Programs make no local sockets then: those of the machine's own would answer.
     Host,
 }
 

@@ -20,7 +20,7 @@ use rustix::{
     process::{Pid, Signal, WaitOptions},
 };
 
-use super::{become_private, processes};
+use super::{become_private, filter, processes};
 use crate::{
     Error, inside,
     protocol::{self, Answer, Report, Welcome},
@@ -32,7 +32,9 @@ pub(super) fn run() -> Result<(), Error> {
     let control = UnixStream::connect(inside::CONTROL).map_err(Error::system("reach the container's owner"))?;
     let failed = Error::system("talk to the container's owner");
     let (welcome, _) = protocol::receive::<Welcome>(&control).map_err(&failed)?;
-    protocol::send(&control, &report(&welcome)?).map_err(&failed)?;
+    let report = report(&welcome)?;
+    filter::apply(welcome.local_sockets)?;
+    protocol::send(&control, &report).map_err(&failed)?;
     let mut supervisors: Vec<Supervisor> = Vec::new();
     loop {
         match wait_for_event(&control, &supervisors)? {

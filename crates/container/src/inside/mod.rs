@@ -4,6 +4,7 @@
 //! a supervisor. Both cannot be inspected by the programs, and end with this machine's side of their socket. Leaves out
 //! this machine's side.
 
+mod filter;
 mod init;
 mod processes;
 mod supervisor;

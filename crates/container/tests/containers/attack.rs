@@ -15,6 +15,7 @@ fn entry() {
     match std::env::var("MASQUE_ATTACK").as_deref() {
         Ok("sockets") => sockets(),
         Ok("first-process") => first_process(),
+        Ok("calls") => calls(),
         _ => {}
     }
 }
@@ -28,7 +29,7 @@ fn sockets() {
     let name = std::env::var("MASQUE_ABSTRACT").unwrap();
     let address = SocketAddr::from_abstract_name(name).unwrap();
     tell("abstract", UnixStream::connect_addr(&address));
-    tell("datagram", UnixDatagram::unbound().unwrap().send_to_addr(b"x", &address));
+    tell("datagram", UnixDatagram::unbound().and_then(|socket| socket.send_to_addr(b"x", &address)));
     for path in
         ["/run/masque/control", "/var/run/docker.sock", "/run/podman/podman.sock", "/run/dbus/system_bus_socket"]
     {
@@ -55,4 +56,51 @@ fn first_process() {
         let _ = std::process::Command::new("/bin/busybox").args(["kill", "-s", signal, "1"]).status();
     }
     println!("\nALIVE");
+}
+
+/// Prints whether a system call was refused. Calls that reach the kernel fail too, here, but in another way.
+fn call(name: &str, number: libc::c_long, arguments: [u64; 3], expected: i32) {
+    let [first, second, third] = arguments;
+    let result = unsafe { libc::syscall(number, first, second, third, 0, 0, 0) };
+    let error = std::io::Error::last_os_error().raw_os_error();
+    let refused = result == -1 && error == Some(expected);
+    println!("\nTRIED {name}: {}", if refused { "refused".to_owned() } else { format!("BROKEN {result} {error:?}") });
+}
+
+fn calls() {
+    let refused = [
+        ("io_uring_setup", libc::SYS_io_uring_setup),
+        ("userfaultfd", libc::SYS_userfaultfd),
+        ("bpf", libc::SYS_bpf),
+        ("perf_event_open", libc::SYS_perf_event_open),
+        ("keyctl", libc::SYS_keyctl),
+        ("add_key", libc::SYS_add_key),
+        ("ptrace", libc::SYS_ptrace),
+        ("process_vm_readv", libc::SYS_process_vm_readv),
+        ("process_vm_writev", libc::SYS_process_vm_writev),
+        ("pidfd_getfd", libc::SYS_pidfd_getfd),
+        ("fsopen", libc::SYS_fsopen),
+        ("open_tree", libc::SYS_open_tree),
+        ("move_mount", libc::SYS_move_mount),
+        ("setns", libc::SYS_setns),
+        ("open_by_handle_at", libc::SYS_open_by_handle_at),
+        ("fanotify_init", libc::SYS_fanotify_init),
+        ("clock_settime", libc::SYS_clock_settime),
+    ];
+    for (name, number) in refused {
+        call(name, number, [0; 3], libc::EPERM);
+    }
+    let user = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
+    call("unshare", libc::SYS_unshare, [user, 0, 0], libc::EPERM);
+    call("clone", libc::SYS_clone, [user | 17, 0, 0], libc::EPERM);
+    call("clone, high bits", libc::SYS_clone, [(1 << 40) | user | 17, 0, 0], libc::EPERM);
+    call("clone3", libc::SYS_clone3, [0, 0, 0], libc::ENOSYS);
+    call("typing", libc::SYS_ioctl, [0, libc::TIOCSTI, 0], libc::EPERM);
+    call("typing, high bits", libc::SYS_ioctl, [0, (1 << 40) | libc::TIOCSTI, 0], libc::EPERM);
+    for family in [libc::AF_ALG, libc::AF_VSOCK, libc::AF_PACKET, libc::AF_BLUETOOTH] {
+        call("socket", libc::SYS_socket, [u64::from(family.unsigned_abs()), 1, 0], libc::EPERM);
+    }
+    #[cfg(target_arch = "x86_64")]
+    call("unshare by the second numbering", 0x4000_0000 | libc::SYS_unshare, [user, 0, 0], libc::EPERM);
+    println!("\nDONE");
 }
