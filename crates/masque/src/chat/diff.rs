@@ -34,7 +34,7 @@ impl Change {
         self.before == self.after
     }
 
-    /// The header, then at most so many lines of the difference.
+    /// The header, then at most so many lines of the difference, and what was left away.
     pub(crate) fn lines(&self, most: usize) -> Vec<Line> {
         let (before, after) = (self.before.as_deref().unwrap_or(""), self.after.as_deref().unwrap_or(""));
         if before.len().max(after.len()) > MOST_BYTES {
@@ -60,7 +60,7 @@ impl Change {
             indented.extend(&line);
             indented
         }));
-        if total > most {
+        if total > most && most > 0 {
             shown.push(Line::styled(&format!("  … {} more lines; /diff shows all", total - most), DIM));
         }
         shown

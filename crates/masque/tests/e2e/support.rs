@@ -121,7 +121,8 @@ impl Stage {
         command
     }
 
-    fn complete(&self, command: &mut Command, arguments: &[&str]) {
+    /// Gives a command the arguments and the environment of this stage.
+    pub(crate) fn complete(&self, command: &mut Command, arguments: &[&str]) {
         let user = self.root().join("user");
         command
             .args(arguments)

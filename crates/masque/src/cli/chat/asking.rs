@@ -44,6 +44,11 @@ impl Session<'_> {
             self.app.answer(&self.actor, &approval, Answer::Approve, Channel::Flag).await?;
             return Ok(None);
         }
+        if let Question::ToolCall { tool, arguments, .. } = &approval.question
+            && let Some(change) = proposed(tool, arguments, &self.workspace)
+        {
+            self.view.proposed(change);
+        }
         let shown = self.shown(&approval);
         self.view.lines(&shown);
         loop {

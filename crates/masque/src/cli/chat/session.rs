@@ -116,6 +116,7 @@ impl Session<'_> {
         }
         loop {
             let ask = Ask::Words(Box::new(self.status().await?));
+            self.view.space();
             let after = match self.read(&ask, None).await? {
                 Typed::Line(line) => {
                     self.warned = false;

@@ -70,6 +70,8 @@ pub(crate) struct View {
     before: HashMap<String, (String, Option<String>)>,
     /// Files that were changed since the session was opened here, as they were at first.
     changed: BTreeMap<String, Option<String>>,
+    /// What the last question proposed.
+    proposed: Option<Change>,
     turn: Turn,
 }
 
@@ -100,6 +102,7 @@ impl View {
             frame: 0,
             before: HashMap::new(),
             changed: BTreeMap::new(),
+            proposed: None,
             turn: Turn::new(),
         }
     }
@@ -117,6 +120,18 @@ impl View {
     /// The person has typed: what comes now stands below that.
     pub(crate) fn typed(&mut self) {
         self.last = Kind::Nothing;
+    }
+
+    /// An empty line before the prompt.
+    pub(crate) fn space(&mut self) {
+        if self.last != Kind::Nothing {
+            self.screen.print(&[Line::default()], Self::size());
+        }
+    }
+
+    /// What would be changed was shown in a question: it is not shown again when it is done.
+    pub(crate) fn proposed(&mut self, change: Change) {
+        self.proposed = Some(change);
     }
 
     /// Leaves the terminal to somebody who reads from it.
@@ -446,7 +461,8 @@ impl View {
             let after = drives::content(&self.workspace, &path);
             let change = Change { path: path.clone(), before, after };
             if !change.is_none() {
-                self.print(Kind::Calls, &change.lines(DIFF_LINES));
+                let is_known = self.proposed.take().is_some_and(|proposed| proposed == change);
+                self.print(Kind::Calls, &change.lines(if is_known { 0 } else { DIFF_LINES }));
                 self.changed.entry(path).or_insert(change.before);
             }
         }
