@@ -20,7 +20,7 @@ use masque_egress::{AddressPolicy, Broker, BrokerSpec, DEVICE, Limits, Resolver,
 use masque_types::BoxFuture;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-const BYTES: u64 = 4 << 30;
+const BYTES: u64 = 1 << 30;
 const BUFFER: usize = 1 << 20;
 const CONNECTIONS: usize = 2000;
 

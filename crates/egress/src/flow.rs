@@ -1,4 +1,4 @@
-//! One connection inside of the stack: bytes between its TCP socket and the pipe to its task.
+//! One connection inside of the stack: bytes between its TCP socket and the pipe to who serves it.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,6 @@ use smoltcp::{
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, DuplexStream, ReadBuf},
     sync::mpsc::UnboundedSender,
-    task,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +24,11 @@ use crate::{
 /// How far a connection is.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The program's first packet waits until the task accepts.
+    /// The program's first packet waits until it is accepted.
     Waiting { opening: Vec<u8> },
     /// There is a socket.
     Open(SocketHandle),
-    /// The socket is gone; the task may still be at work.
+    /// The socket is gone; it may still be served.
     Gone,
 }
 
@@ -38,16 +37,16 @@ pub(crate) enum Phase {
 pub(crate) struct Flow {
     pub(crate) ends: Ends,
     pub(crate) phase: Phase,
-    /// The task that serves it; none when it has ended.
-    pub(crate) task: Option<task::Id>,
+    /// Somebody serves it; false when that has ended.
+    pub(crate) is_served: bool,
     pub(crate) gone: CancellationToken,
     pipe: DuplexStream,
     waker: Arc<FlowWaker>,
     /// The program sends no more.
     finished: bool,
-    /// The task was told so, after all bytes.
+    /// Who serves it was told so, after all bytes.
     told_end: bool,
-    /// The task sends no more.
+    /// Who serves it sends no more.
     heard_end: bool,
 }
 
@@ -59,13 +58,12 @@ impl Flow {
         pipe: DuplexStream,
         gone: CancellationToken,
         stack: UnboundedSender<Message>,
-        task: task::Id,
     ) -> Self {
         let waker = FlowWaker { id, stack, called: AtomicBool::new(false) };
         Self {
             ends,
             phase: Phase::Waiting { opening },
-            task: Some(task),
+            is_served: true,
             gone,
             pipe,
             waker: Arc::new(waker),

@@ -1,4 +1,4 @@
-//! A program's connection as the task that serves it sees it, and how that task calls the stack.
+//! A program's connection as who serves it sees it, and how the stack is called.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Tells connections apart for as long as the broker lives.
 pub(crate) type FlowId = u64;
 
-/// What the tasks of connections tell the stack.
+/// What the stack is told about connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message {
     /// The connection may be opened.

@@ -1,15 +1,19 @@
-//! The one task that owns the network stack: it listens to packets, to the tasks of connections, to time and to the stop.
+//! The one task that owns the network stack: it listens to packets, to the connections that it serves, to time and to the
+//! stop.
 //!
-//! Leaves out what the connections' tasks do.
+//! Connections are served within this task, each by a future of its own, and not by tasks of the runtime: what a byte
+//! costs most on its way through is to wake another thread. Leaves out how a connection is served.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
-    task::{Context as TaskContext, Waker},
+    task::{Context as TaskContext, Poll, Waker},
     time::Duration,
 };
 
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use masque_types::BoxFuture;
 use smoltcp::{
     iface::{Config, Interface, PollResult, SocketSet},
     socket::tcp::{Socket, SocketBuffer},
@@ -19,7 +23,6 @@ use smoltcp::{
 use tokio::{
     io::duplex,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::{Id, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +41,7 @@ use crate::{
 /// Bytes on their way between program and broker, for each connection and direction.
 const SOCKET_BUFFER: usize = 1 << 20;
 
-/// Bytes on their way between stack and task, for each connection and direction.
+/// Bytes on their way between the stack and who serves a connection, for each connection and direction.
 const PIPE_LENGTH: usize = 256 << 10;
 
 /// So many packets are taken before what they brought is moved on.
@@ -48,12 +51,12 @@ const BATCH: usize = 32;
 enum Input {
     Packet(std::io::Result<()>),
     Message(Message),
-    Ended(Result<Ended, JoinError>),
+    Ended(Ended),
     Time,
     Stop,
 }
 
-/// A connection's task is done.
+/// A connection is served to its end.
 struct Ended {
     program: Program,
     clean: bool,
@@ -71,7 +74,7 @@ pub(crate) struct Stack<P> {
     next_id: FlowId,
     /// Connections for which something may have changed.
     touched: Vec<FlowId>,
-    tasks: JoinSet<Ended>,
+    served: FuturesUnordered<BoxFuture<'static, Ended>>,
     sender: UnboundedSender<Message>,
     messages: UnboundedReceiver<Message>,
 }
@@ -99,13 +102,13 @@ impl<P: PacketPort> Stack<P> {
             ids: HashMap::new(),
             next_id: 0,
             touched: Vec::new(),
-            tasks: JoinSet::new(),
+            served: FuturesUnordered::new(),
             sender,
             messages,
         }
     }
 
-    /// Works until the stop, or until the port is gone; then all connections are broken and their tasks awaited.
+    /// Works until the stop, or until the port is gone; then all connections are broken.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             match self.next(&stop).await {
@@ -125,7 +128,7 @@ impl<P: PacketPort> Stack<P> {
             }
             self.settle();
         }
-        self.close().await;
+        self.close();
     }
 
     async fn next(&mut self, stop: &CancellationToken) -> Input {
@@ -134,7 +137,7 @@ impl<P: PacketPort> Stack<P> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Input::Stop,
-            Some(ended) = self.tasks.join_next() => Input::Ended(ended),
+            Some(ended) = self.served.next() => Input::Ended(ended),
             Some(message) = self.messages.recv() => Input::Message(message),
             received = std::future::poll_fn(|context| self.wire.poll_receive(context)) => Input::Packet(received),
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => Input::Time,
@@ -150,9 +153,9 @@ impl<P: PacketPort> Stack<P> {
         let mut nobody = TaskContext::from_waker(Waker::noop());
         for _ in 1..BATCH {
             match self.wire.poll_receive(&mut nobody) {
-                std::task::Poll::Ready(Ok(())) => self.ingest(),
-                std::task::Poll::Ready(Err(_)) => return false,
-                std::task::Poll::Pending => break,
+                Poll::Ready(Ok(())) => self.ingest(),
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => break,
             }
         }
         true
@@ -224,7 +227,7 @@ impl<P: PacketPort> Stack<P> {
         None
     }
 
-    /// Starts the task of a new connection. The program waits until it accepts.
+    /// Begins to serve a new connection. The program waits until it is accepted.
     fn begin(&mut self, ends: Ends, target: Target) {
         let id = self.next_id;
         self.next_id += 1;
@@ -233,12 +236,12 @@ impl<P: PacketPort> Stack<P> {
         let opening = self.wire.packet().to_vec();
         let (gone, stack) = (program.gone.clone(), program.stack.clone());
         let context = Arc::clone(&self.context);
-        let task = self.tasks.spawn(async move {
+        self.served.push(Box::pin(async move {
             let mut program = program;
             let clean = serve::serve(&context, target, &mut program).await;
             Ended { program, clean }
-        });
-        self.flows.insert(id, Flow::new(id, ends, opening, pipe, gone, stack, task.id()));
+        }));
+        self.flows.insert(id, Flow::new(id, ends, opening, pipe, gone, stack));
         self.ids.insert(ends, id);
     }
 
@@ -276,18 +279,15 @@ impl<P: PacketPort> Stack<P> {
         }
     }
 
-    fn end(&mut self, ended: Result<Ended, JoinError>) {
-        let (id, clean) = match &ended {
-            Ok(ended) => (Some(ended.program.id), ended.clean),
-            Err(error) => (self.flow_of(error.id()), false),
-        };
-        let Some(id) = id else { return };
-        // What the task has said last is heard first.
+    fn end(&mut self, ended: Ended) {
+        let Ended { program, clean } = ended;
+        let id = program.id;
+        // What was said last is heard first.
         while let Ok(message) = self.messages.try_recv() {
             self.hear(message);
         }
         let Some(flow) = self.flows.get_mut(&id) else { return };
-        flow.task = None;
+        flow.is_served = false;
         match &flow.phase {
             Phase::Waiting { opening } => {
                 self.wire.load(opening);
@@ -301,11 +301,7 @@ impl<P: PacketPort> Stack<P> {
         }
         self.touched.push(id);
         // Only now the pipe closes: an aborted connection must not look like an ended one.
-        drop(ended);
-    }
-
-    fn flow_of(&self, task: Id) -> Option<FlowId> {
-        self.flows.iter().find(|(_, flow)| flow.task == Some(task)).map(|(id, _)| *id)
+        drop(program);
     }
 
     /// Moves bytes for the touched connections, sends what there is to send, and forgets what is over.
@@ -341,13 +337,13 @@ impl<P: PacketPort> Stack<P> {
                 self.ids.remove(&flow.ends);
             }
         }
-        if flow.task.is_none() && matches!(flow.phase, Phase::Gone) {
+        if !flow.is_served && matches!(flow.phase, Phase::Gone) {
             self.flows.remove(&id);
         }
     }
 
-    /// Breaks every connection and awaits its task.
-    async fn close(mut self) {
+    /// Breaks every connection; who serves them ends with the stack.
+    fn close(mut self) {
         for flow in self.flows.values() {
             if let Phase::Open(handle) = flow.phase {
                 self.sockets.get_mut::<Socket<'_>>(handle).abort();
@@ -355,6 +351,5 @@ impl<P: PacketPort> Stack<P> {
         }
         let now = self.now();
         while self.interface.poll_egress(now, &mut self.wire, &mut self.sockets) == PollResult::SocketStateChanged {}
-        self.tasks.shutdown().await;
     }
 }
