@@ -8,6 +8,7 @@ use std::{
     ffi::CString,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
@@ -32,7 +33,7 @@ pub(crate) struct Root {
     /// What the second layer allows, when there is one.
     pub(crate) landlock: Option<Rules>,
     /// Kept until the sandbox is gone.
-    pub(crate) placeholders: Vec<Placeholder>,
+    pub(crate) placeholders: Vec<Arc<Placeholder>>,
     /// Bytes of the profile's files, which the root holds.
     pub(crate) own_bytes: u64,
     made: BTreeSet<PathBuf>,
@@ -74,7 +75,7 @@ impl Root {
             root.grant(grant)?;
         }
         root.add_protection(profile, workspace, &grants)?;
-        for (path, cover) in Patterns::new(&profile.hidden)?.find(workspace)? {
+        for (path, cover) in Patterns::compiled(&profile.hidden)?.find(workspace)? {
             root.cover(&workspace.join(path), cover)?;
         }
         Ok(root)

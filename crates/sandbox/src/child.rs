@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
 };
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
@@ -69,7 +70,7 @@ pub(crate) struct Streams {
 #[derive(Debug)]
 pub(crate) enum Tree {
     /// The process is the init of a namespace: its end is the end of all. How the program ended is read from `status`.
-    Namespace { status: OwnedFd, group: Group, placeholders: Vec<Placeholder> },
+    Namespace { status: OwnedFd, group: Group, placeholders: Vec<Arc<Placeholder>> },
     /// The process leads a process group.
     ProcessGroup,
 }
@@ -83,6 +84,13 @@ impl Started {
         }
         // Fails when the process ended already.
         let _ = rustix::process::pidfd_send_signal(&self.process, Signal::KILL);
+    }
+
+    /// Kills the whole tree and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        self.kill();
+        // Nothing is left to tell it to.
+        let _ = self.reap(WaitIdOptions::empty());
     }
 
     /// Kills the group of a process that is not reaped yet, so that its id still names the group.
@@ -159,9 +167,8 @@ impl Child {
                 Ok(Self { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr), ended, exit: None, started })
             }
             Err(source) => {
-                started.kill();
                 // The first error is the one to tell.
-                let _ = started.reap(WaitIdOptions::empty());
+                started.end();
                 Err(Error::Process { doing: "watch the started program", source })
             }
         }
@@ -240,9 +247,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.exit.is_none() {
-            self.started.kill();
-            // Nothing is left to tell it to.
-            let _ = self.started.reap(WaitIdOptions::empty());
+            self.started.end();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the patterns and protected names of a profile mean in a workspace right now, for other backends: [`Expansion`].
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     Error, Profile,
@@ -18,7 +18,7 @@ pub struct Expansion {
     pub hidden: Vec<PathBuf>,
     /// Existing paths, placeholders included, that must not be changed; absolute.
     pub read_only: Vec<PathBuf>,
-    _placeholders: Vec<Placeholder>,
+    _placeholders: Vec<Arc<Placeholder>>,
 }
 
 impl Expansion {
@@ -32,7 +32,7 @@ impl Expansion {
         for path in &profile.read_only {
             protection.protect(&workspace, path)?;
         }
-        let found = Patterns::new(&profile.hidden)?.find(&workspace)?;
+        let found = Patterns::compiled(&profile.hidden)?.find(&workspace)?;
         let hidden = found.into_iter().map(|(path, _)| workspace.join(path)).collect();
         let covered = protection.covered.into_iter().map(|(path, _)| path);
         let read_only = protection.read_only.into_iter().chain(covered).map(|path| workspace.join(path)).collect();

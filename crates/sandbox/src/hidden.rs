@@ -4,8 +4,10 @@
 //! to inside the workspace.
 
 use std::{
+    collections::VecDeque,
     io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -27,9 +29,29 @@ pub(crate) struct Patterns {
     given: GlobSet,
 }
 
+/// The patterns of a profile, compiled.
+type Compiled = (Vec<String>, Arc<Patterns>);
+
+/// The last ones used: compiling takes a part of a millisecond.
+static COMPILED: Mutex<VecDeque<Compiled>> = Mutex::new(VecDeque::new());
+/// How many of them are kept.
+const MAXIMUM_COMPILED: usize = 32;
+
 impl Patterns {
-    /// The built-in patterns and those of a profile.
-    pub(crate) fn new(given: &[String]) -> Result<Self, Error> {
+    /// The built-in patterns and those of a profile, from the last ones used if they are among them.
+    pub(crate) fn compiled(given: &[String]) -> Result<Arc<Self>, Error> {
+        let kept = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, patterns)) = kept().iter().find(|(known, _)| known == given) {
+            return Ok(Arc::clone(patterns));
+        }
+        let patterns = Arc::new(Self::new(given)?);
+        let mut kept = kept();
+        kept.truncate(MAXIMUM_COMPILED - 1);
+        kept.push_front((given.to_vec(), Arc::clone(&patterns)));
+        Ok(patterns)
+    }
+
+    fn new(given: &[String]) -> Result<Self, Error> {
         Ok(Self {
             built_in: compile(BUILT_IN_HIDDEN.iter().copied())?,
             given: compile(given.iter().map(String::as_str))?,

@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "a second clone, and the execution of the program")]
 
 use std::{
-    ffi::CStr,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    ffi::{CStr, CString},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
@@ -22,8 +22,9 @@ use rustix::{
 };
 
 use crate::{
+    forget::forget_launcher,
     landlock::Rules,
-    plan::{Cover, Operation, Plan},
+    plan::{Cover, Invocation, Operation, Plan},
     step::{Failure, Step},
     sys::{self, Cloned, Depth, Range, SignalSet},
 };
@@ -62,7 +63,10 @@ impl Ends {
 /// Runs in the cloned child and never returns. `keep` are the descriptors that it needs, in ascending order.
 pub(crate) fn run(plan: &mut Plan, ends: &Ends, keep: &[u32]) -> ! {
     match prepare(plan, keep).and_then(|()| start(plan, ends)) {
-        Ok((program, children)) => reap(program, &children, &ends.status),
+        Ok((program, children)) => {
+            forget_launcher();
+            reap(program, &children, &ends.status)
+        }
         Err(failure) => fail(ends, failure),
     }
 }
@@ -123,7 +127,8 @@ fn prepare(plan: &mut Plan, keep: &[u32]) -> Outcome<()> {
     drop_privileges().map_err(Failure::at(Step::Capabilities))
 }
 
-fn close_except(keep: &[u32]) -> sys::Result<()> {
+/// Closes all descriptors but some, which are in ascending order.
+pub(crate) fn close_except(keep: &[u32]) -> sys::Result<()> {
     let mut first = 0;
     for kept in keep {
         if let Some(last) = kept.checked_sub(1) {
@@ -288,31 +293,52 @@ fn start(plan: &mut Plan, ends: &Ends) -> Outcome<(i32, OwnedFd)> {
         Cloned::Parent { id, process } => {
             // Closed here: an owner must not outlive its descriptor, which the range below takes.
             drop(process);
-            let children = sys::child_signals().map_err(Failure::at(Step::Fork))?;
-            let (status, signals) = (ends.status.as_raw_fd() as u32, children.as_raw_fd() as u32);
-            close_except(&[status.min(signals), status.max(signals)]).map_err(Failure::at(Step::Descriptors))?;
-            Ok((id, children))
+            close_except(&plan.kept_by_init).map_err(Failure::at(Step::Descriptors))?;
+            Ok((id, sys::child_signals().map_err(Failure::at(Step::Fork))?))
         }
     }
 }
 
 /// Executes the program; returns only on failure.
-fn become_program(plan: &Plan, ends: &Ends) -> Failure {
-    match confine(plan, ends) {
-        Err(failure) => failure,
-        Ok(()) => {
-            let mut refused = Errno::NOENT;
-            for program in &plan.programs {
-                // SAFETY: both lists were prepared with a null pointer at their end and are owned by the plan.
-                let errno = unsafe { sys::execute(program, plan.arguments.as_ptr(), plan.environment.as_ptr()) };
-                // As shells do: go on along the path, but tell of a file that was there.
-                if !matches!(errno, Errno::NOENT | Errno::NOTDIR) {
-                    refused = errno;
-                }
+fn become_program(plan: &mut Plan, ends: &Ends) -> Failure {
+    if let Err(failure) = confine(plan, ends) {
+        return failure;
+    }
+    match &mut plan.invocation {
+        Invocation::Given(program) => {
+            let programs = program.programs.iter().map(CString::as_c_str);
+            execute(programs, program.arguments.as_ptr(), program.environment.as_ptr())
+        }
+        Invocation::Awaited(mailbox) => {
+            // Without a launcher no command comes.
+            let _ = rustix::io::write(&ends.report, &Failure::READY);
+            match mailbox.receive() {
+                Err(errno) => Failure::at(Step::Receive)(errno),
+                Ok(command) => match rustix::process::chdir(command.directory) {
+                    Err(errno) => Failure::at(Step::Directory)(errno),
+                    Ok(()) => execute(command.programs, command.arguments, command.environment),
+                },
             }
-            Failure::at(Step::Execute)(refused)
         }
     }
+}
+
+/// Executes the first program that exists. Both lists end with a null pointer.
+fn execute<'a>(
+    programs: impl Iterator<Item = &'a CStr>,
+    arguments: *const *const libc::c_char,
+    environment: *const *const libc::c_char,
+) -> Failure {
+    let mut refused = Errno::NOENT;
+    for program in programs {
+        // SAFETY: both lists were prepared with a null pointer at their end, and their owners live.
+        let errno = unsafe { sys::execute(program, arguments, environment) };
+        // As shells do: go on along the path, but tell of a file that was there.
+        if !matches!(errno, Errno::NOENT | Errno::NOTDIR) {
+            refused = errno;
+        }
+    }
+    Failure::at(Step::Execute)(refused)
 }
 
 fn confine(plan: &Plan, ends: &Ends) -> Outcome<()> {
@@ -320,7 +346,9 @@ fn confine(plan: &Plan, ends: &Ends) -> Outcome<()> {
     connect(ends).map_err(Failure::at(Step::Streams))?;
     sys::reset_signal_actions();
     sys::set_blocked_signals(SignalSet::Empty);
-    rustix::process::chdir(plan.directory.as_c_str()).map_err(Failure::at(Step::Directory))?;
+    if let Invocation::Given(program) = &plan.invocation {
+        rustix::process::chdir(program.directory.as_c_str()).map_err(Failure::at(Step::Directory))?;
+    }
     if let Some(rules) = &plan.landlock {
         confine_with_landlock(rules)?;
     }
@@ -329,7 +357,7 @@ fn confine(plan: &Plan, ends: &Ends) -> Outcome<()> {
         let limit = Rlimit { current: Some(*limit), maximum: Some(*limit) };
         rustix::process::setrlimit(*resource, limit).map_err(Failure::at(Step::Limits))?;
     }
-    plan.filters.iter().try_for_each(|filter| sys::install_filter(filter)).map_err(Failure::at(Step::Seccomp))
+    sys::install_filter(&plan.filter).map_err(Failure::at(Step::Seccomp))
 }
 
 fn connect(ends: &Ends) -> sys::Result<()> {
@@ -351,7 +379,7 @@ fn confine_with_landlock(rules: &Rules) -> Outcome<()> {
 }
 
 /// Init: reaps orphans until the program ends, tells how it ended, and ends with it, whereupon the kernel kills what
-/// is left. Ends as well when the launcher is gone.
+/// is left. When the launcher is gone, ends everything, and then itself.
 fn reap(program: i32, children: &OwnedFd, status: &OwnedFd) -> ! {
     loop {
         let mut events = [PollFd::new(children, PollFlags::IN), PollFd::new(status, PollFlags::empty())];
@@ -360,6 +388,8 @@ fn reap(program: i32, children: &OwnedFd, status: &OwnedFd) -> ! {
         }
         let [_, launcher] = events;
         if launcher.revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            sys::kill_all_others();
+            while rustix::process::wait(WaitOptions::empty()).is_ok() {}
             sys::exit(FAILED);
         }
         let mut information = [0_u8; 128];

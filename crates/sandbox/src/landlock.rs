@@ -39,7 +39,7 @@ pub(crate) enum Kind {
 }
 
 /// Rights beneath one path of the sandbox.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) path: CString,
     pub(crate) rights: u64,

@@ -1,36 +1,31 @@
 //! The launcher: finds out once what the machine can do, and starts programs.
 
-use std::{
-    ffi::OsString,
-    io,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use rustix::process::{Resource, WaitIdOptions};
 
 use crate::{
     Child, Command, DeviceSettings, Error, Isolation, Limits, Mechanism, Network, NetworkSpace, Profile,
     assemble::{Root, resolve},
-    cgroup::Cgroups,
+    cgroup::{Cgroups, Group},
     child::Started,
+    filter::Instruction,
     landlock::Rules,
+    mailbox::{self, Mailbox},
     mechanism::{self, Trial},
-    plan::{Plan, Strings, c_string},
+    plan::{Invocation, Names, Plan, c_string},
+    program::program,
+    protect::Placeholder,
     seccomp::{self, Sockets},
-    start::{Refusal, start, start_plain},
-    step::{Failure, SECCOMP, Step},
+    start::{Refusal, above_standard, start, start_plain, start_waiting},
+    step::{Failure, Step},
     sys,
     system::System,
+    warm::{Made, Warm},
 };
 
 /// The user inside, mapped to the caller.
 const USER_INSIDE: u32 = 1000;
-/// Where programs are looked up when the environment does not say.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
-/// What a confined program finds in its environment unless the command says otherwise.
-const DEFAULT_ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/tmp/home"), ("PATH", DEFAULT_PATH), ("TMPDIR", "/tmp")];
 /// Room for the root's own files, which are few and small.
 const ROOT_BYTES: u64 = 4 << 20;
 /// A program cannot start with fewer open files.
@@ -58,8 +53,8 @@ struct Machine {
     landlock: Option<u32>,
     landlock_wanted: LandlockUse,
     cgroups: Cgroups,
-    offline: Result<Arc<[seccomp::Program]>, String>,
-    online: Result<Arc<[seccomp::Program]>, String>,
+    offline: Arc<[Instruction]>,
+    online: Arc<[Instruction]>,
     trial: Trial,
 }
 
@@ -71,14 +66,13 @@ impl Launcher {
             LandlockUse::IfPresent => sys::landlock_version().ok().filter(|version| *version > 0),
             LandlockUse::Off => None,
         };
-        let filters = |sockets| seccomp::filters(sockets).map(Arc::from).map_err(|error| error.to_string());
         let mut machine = Machine {
             system: System::detect(),
             landlock: version,
             landlock_wanted: landlock,
             cgroups: Cgroups::detect(),
-            offline: filters(Sockets::Pairs),
-            online: filters(Sockets::Internet),
+            offline: seccomp::filter(Sockets::Pairs).into(),
+            online: seccomp::filter(Sockets::Internet).into(),
             trial: Trial::Passed,
         };
         machine.trial = machine.try_out();
@@ -89,7 +83,8 @@ impl Launcher {
     #[must_use]
     pub fn mechanisms(&self) -> Vec<Mechanism> {
         let machine = &self.machine;
-        mechanism::report(&machine.trial, &machine.cgroups, machine.landlock, machine.landlock_wanted)
+        let device = NetworkSpace::try_out();
+        mechanism::report(&machine.trial, &machine.cgroups, machine.landlock, machine.landlock_wanted, &device)
     }
 
     /// Makes a network with a device, which the sandboxes of one persona share by [`Network::Space`]. Blocks for about a
@@ -109,11 +104,7 @@ impl Launcher {
     /// When something in the profile cannot be enforced here, names something that does not exist, or when the program
     /// cannot be executed.
     pub fn spawn(&self, profile: &Profile, command: &Command) -> Result<Child, Error> {
-        let no_runtime = |error: tokio::runtime::TryCurrentError| Error::Process {
-            doing: "start a program outside of a Tokio runtime",
-            source: io::Error::other(error),
-        };
-        tokio::runtime::Handle::try_current().map_err(no_runtime)?;
+        on_runtime()?;
         let workspace = resolve(Path::new("/"), &profile.workspace)?;
         let directory = resolve(&workspace, &command.directory)?;
         let started = match profile.isolation {
@@ -122,6 +113,48 @@ impl Launcher {
         };
         Child::new(started)
     }
+
+    /// Starts a sandbox that waits for its command.
+    pub(crate) fn warm(&self, profile: &Profile) -> Result<Warm, Error> {
+        let workspace = resolve(Path::new("/"), &profile.workspace)?;
+        self.machine.warm(profile, &workspace)
+    }
+
+    /// Gives a waiting sandbox its command. None if it is not what would be started now, or is gone: then it is ended.
+    pub(crate) fn hand_out(&self, warm: Warm, profile: &Profile, command: &Command) -> Result<Option<Child>, Error> {
+        on_runtime()?;
+        let workspace = resolve(Path::new("/"), &profile.workspace)?;
+        let directory = resolve(&workspace, &command.directory)?;
+        let root = Root::assemble(profile, &workspace, &self.machine.system, self.machine.rules(&profile.network))?;
+        let message = mailbox::encode(&program(command, &directory)?);
+        let Some(message) = message.filter(|_| warm.is_current(root)) else { return Ok(None) };
+        let Warm { waiting, device, .. } = warm;
+        match waiting.command(&message) {
+            None => Ok(None),
+            Some(Err(refusal)) => Err(explain(refusal, &Names::default(), command, &directory)),
+            Some(Ok(mut started)) => {
+                started.device = device;
+                Child::new(started).map(Some)
+            }
+        }
+    }
+}
+
+fn on_runtime() -> Result<(), Error> {
+    let no_runtime = |error: tokio::runtime::TryCurrentError| Error::Process {
+        doing: "start a program outside of a Tokio runtime",
+        source: io::Error::other(error),
+    };
+    tokio::runtime::Handle::try_current().map(drop).map_err(no_runtime)
+}
+
+/// All that is made for one start before the clone.
+struct Prepared {
+    plan: Plan,
+    group: Group,
+    placeholders: Vec<Arc<Placeholder>>,
+    /// The network that nobody else has.
+    own: Option<NetworkSpace>,
 }
 
 impl Machine {
@@ -132,23 +165,46 @@ impl Machine {
         command: &Command,
         directory: &Path,
     ) -> Result<Started, Error> {
-        let network = match &profile.network {
-            Network::Broker(settings) => Network::Space(NetworkSpace::make(settings)?),
-            other => other.clone(),
+        let invocation = Invocation::Given(program(command, directory)?);
+        let root = self.assemble(profile, workspace)?;
+        let Prepared { mut plan, group, placeholders, own } = self.prepare(profile, root, invocation)?;
+        let mut started = start(&mut plan, group, placeholders)
+            .map_err(|refusal| explain(refusal, &plan.names(), command, directory))?;
+        started.device = own.and_then(|network| network.take_device());
+        Ok(started)
+    }
+
+    fn warm(&self, profile: &Profile, workspace: &Path) -> Result<Warm, Error> {
+        let (mail, end) = std::os::unix::net::UnixStream::pair()
+            .map_err(|source| Error::Process { doing: "make a pair of sockets", source })?;
+        let end = above_standard(end.into()).map_err(|source| Error::Process { doing: "copy a socket", source })?;
+        let root = self.assemble(profile, workspace)?;
+        let stamps = Made::stamps(&root);
+        let invocation = Invocation::Awaited(Mailbox::new(end));
+        let Prepared { mut plan, group, placeholders, own } = self.prepare(profile, root, invocation)?;
+        let waiting = start_waiting(&mut plan, group, placeholders, mail.into())
+            .map_err(|refusal| explain(refusal, &plan.names(), &Command::new(""), workspace))?;
+        Ok(Warm::new(waiting, own.and_then(|network| network.take_device()), plan, stamps))
+    }
+
+    fn assemble(&self, profile: &Profile, workspace: &Path) -> Result<Root, Error> {
+        Root::assemble(profile, workspace, &self.system, self.rules(&profile.network))
+    }
+
+    fn prepare(&self, profile: &Profile, mut root: Root, invocation: Invocation) -> Result<Prepared, Error> {
+        let own = match &profile.network {
+            Network::Broker(settings) => Some(NetworkSpace::make(settings)?),
+            _ => None,
         };
-        let mut root = Root::assemble(profile, workspace, &self.system, self.rules(&network))?;
+        let network = own.clone().map_or_else(|| profile.network.clone(), Network::Space);
         let placeholders = std::mem::take(&mut root.placeholders);
-        let mut plan = self.plan(root, &network, &profile.limits, command, directory)?;
+        let plan = self.plan(root, &network, &profile.limits, invocation)?;
         let group = self.cgroups.create(&profile.limits).map_err(|source| Error::Mechanism {
             mechanism: crate::step::CGROUPS,
             doing: "making the cgroup of the sandbox".into(),
             source,
         })?;
-        let mut started = start(&mut plan, group, placeholders).map_err(|refusal| explain(refusal, &plan, command))?;
-        if let (Network::Broker(_), Network::Space(own)) = (&profile.network, &network) {
-            started.device = own.take_device();
-        }
-        Ok(started)
+        Ok(Prepared { plan, group, placeholders, own })
     }
 
     fn rules(&self, network: &Network) -> Option<Rules> {
@@ -160,7 +216,10 @@ impl Machine {
         let limits = Limits::default();
         let command = Command::new("true");
         let tried = Root::system_only(&Network::None, limits.tmp_bytes, &self.system, self.rules(&Network::None))
-            .and_then(|root| self.plan(root, &Network::None, &limits, &command, Path::new("/")));
+            .and_then(|root| {
+                let invocation = Invocation::Given(program(&command, Path::new("/"))?);
+                self.plan(root, &Network::None, &limits, invocation)
+            });
         let (mut plan, group) = match (tried, self.cgroups.create(&limits)) {
             (Ok(plan), Ok(group)) => (plan, group),
             (Err(error), _) => return Trial::failed(None, error.to_string()),
@@ -173,39 +232,19 @@ impl Machine {
             },
             // A system without this program can still confine others.
             Err(Refusal::Inside(Failure { step: Step::Execute, .. })) => Trial::Passed,
-            Err(Refusal::Inside(failure)) => {
-                Trial::failed(Some(failure.step), explain(Refusal::Inside(failure), &plan, &command).to_string())
-            }
-            Err(refusal) => Trial::failed(Some(Step::MapUser), explain(refusal, &plan, &command).to_string()),
+            Err(Refusal::Inside(failure)) => Trial::failed(
+                Some(failure.step),
+                explain(Refusal::Inside(failure), &plan.names(), &command, Path::new("/")).to_string(),
+            ),
+            Err(refusal) => Trial::failed(
+                Some(Step::MapUser),
+                explain(refusal, &plan.names(), &command, Path::new("/")).to_string(),
+            ),
         }
     }
 
-    fn plan(
-        &self,
-        root: Root,
-        network: &Network,
-        limits: &Limits,
-        command: &Command,
-        directory: &Path,
-    ) -> Result<Plan, Error> {
-        let filters = if network.has_sockets() { &self.online } else { &self.offline };
-        let filters = filters.as_ref().map_err(|problem| Error::Mechanism {
-            mechanism: SECCOMP,
-            doing: "compiling the system call filter".into(),
-            source: io::Error::other(problem.clone()),
-        })?;
-        let mut environment = command.env.clone();
-        for (name, value) in DEFAULT_ENVIRONMENT {
-            environment.entry(name.into()).or_insert_with(|| value.into());
-        }
-        let path = environment.get(&OsString::from("PATH")).cloned().unwrap_or_default();
-        let variables = environment.into_iter().map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            c_string(name, "the environment")
-        });
-        let arguments =
-            std::iter::once(&command.program).chain(&command.args).map(|text| c_string(text, "an argument"));
+    fn plan(&self, root: Root, network: &Network, limits: &Limits, invocation: Invocation) -> Result<Plan, Error> {
+        let filter = if network.has_sockets() { &self.online } else { &self.offline };
         Ok(Plan {
             namespaces: namespaces(network),
             network: match network {
@@ -221,11 +260,9 @@ impl Machine {
             operations: root.operations,
             limits: resource_limits(limits, &self.cgroups),
             landlock: root.landlock,
-            filters: filters.clone(),
-            directory: c_string(directory, "the directory")?,
-            programs: candidates(&command.program, &path)?,
-            arguments: Strings::new(arguments.collect::<Result<_, _>>()?),
-            environment: Strings::new(variables.collect::<Result<_, _>>()?),
+            filter: filter.clone(),
+            invocation,
+            kept_by_init: Vec::new(),
         })
     }
 }
@@ -255,18 +292,8 @@ fn resource_limits(limits: &Limits, cgroups: &Cgroups) -> Vec<(Resource, u64)> {
     wanted.into_iter().map(|(resource, limit)| (resource, limit.min(possible(resource)))).collect()
 }
 
-/// The files that a program name may mean.
-fn candidates(program: &OsString, path: &OsString) -> Result<Vec<std::ffi::CString>, Error> {
-    if program.as_bytes().contains(&b'/') {
-        return Ok(vec![c_string(program, "the program")?]);
-    }
-    let directories = path.as_bytes().split(|byte| *byte == b':').filter(|directory| directory.starts_with(b"/"));
-    let files = directories.map(|directory| PathBuf::from(OsString::from_vec(directory.to_vec())).join(program));
-    files.map(|file| c_string(file, "the program")).collect()
-}
-
 /// The error of a refused start.
-fn explain(refusal: Refusal, plan: &Plan, command: &Command) -> Error {
+fn explain(refusal: Refusal, names: &Names<'_>, command: &Command, directory: &Path) -> Error {
     let failure = match refusal {
         Refusal::Launch { mechanism, doing, source } => {
             return Error::Mechanism { mechanism, doing: doing.into(), source };
@@ -279,13 +306,13 @@ fn explain(refusal: Refusal, plan: &Plan, command: &Command) -> Error {
         Step::Execute => {
             return Error::Program { program: command.program.to_string_lossy().into_owned(), source };
         }
-        Step::OpenSource | Step::CloneSource => plan.sources.get(index).map(|source| &source.path),
-        Step::Assemble => plan.operations.get(index).map(crate::plan::Operation::path),
-        Step::Landlock => plan.landlock.as_ref().and_then(|rules| rules.rules.get(index)).map(|rule| &rule.path),
         Step::Directory => {
-            let path = PathBuf::from(OsString::from_vec(plan.directory.as_bytes().to_vec()));
-            return Error::Path { path, problem: format!("cannot be the current directory in the sandbox: {source}") };
+            let problem = format!("cannot be the current directory in the sandbox: {source}");
+            return Error::Path { path: directory.to_path_buf(), problem };
         }
+        Step::OpenSource | Step::CloneSource => names.sources.get(index).map(|source| &source.path),
+        Step::Assemble => names.operations.get(index).map(crate::plan::Operation::path),
+        Step::Landlock => names.rules.get(index).map(|rule| &rule.path),
         _ => None,
     };
     let path = path.map(|path| format!(" {}", path.to_string_lossy())).unwrap_or_default();

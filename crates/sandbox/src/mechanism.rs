@@ -4,8 +4,8 @@ use crate::{
     LandlockUse,
     cgroup::Cgroups,
     step::{
-        CAPABILITIES, CGROUPS, HOST_NAMESPACES, LANDLOCK, MOUNT_NAMESPACE, PROCESS_NAMESPACE, RESOURCE_LIMITS, SECCOMP,
-        Step, USER_NAMESPACE,
+        CAPABILITIES, CGROUPS, HOST_NAMESPACES, LANDLOCK, MOUNT_NAMESPACE, NETWORK_DEVICE, PROCESS_NAMESPACE,
+        RESOURCE_LIMITS, SECCOMP, Step, USER_NAMESPACE,
     },
 };
 
@@ -93,7 +93,13 @@ const REQUIRED: [(&str, &str, Step, &str); 7] = [
 ];
 
 /// Everything that is used, with its state on this machine.
-pub(crate) fn report(trial: &Trial, cgroups: &Cgroups, landlock: Option<u32>, wanted: LandlockUse) -> Vec<Mechanism> {
+pub(crate) fn report(
+    trial: &Trial,
+    cgroups: &Cgroups,
+    landlock: Option<u32>,
+    wanted: LandlockUse,
+    device: &Result<(), String>,
+) -> Vec<Mechanism> {
     let required = REQUIRED.iter().map(|(name, enforces, last, detail)| Mechanism {
         name,
         enforces,
@@ -125,7 +131,16 @@ pub(crate) fn report(trial: &Trial, cgroups: &Cgroups, landlock: Option<u32>, wa
         },
         required: false,
     };
-    required.chain([landlock, cgroups]).collect()
+    let device = Mechanism {
+        name: NETWORK_DEVICE,
+        enforces: "listed hosts only, also for programs that know no proxy; names are not asked for elsewhere",
+        state: match device {
+            Ok(()) => State::Enforced("own network behind a device of a broker".into()),
+            Err(why) => State::Missing(format!("personas with a list of hosts cannot be started: {why}")),
+        },
+        required: false,
+    };
+    required.chain([landlock, cgroups, device]).collect()
 }
 
 fn without_cgroups(why: &str) -> String {
@@ -145,11 +160,15 @@ mod tests {
     #[test]
     fn what_failed_is_named_and_what_was_not_reached_is_not_claimed() {
         let trial = Trial::failed(Some(Step::Pivot), "pivot_root: EINVAL".into());
-        let found = report(&trial, &Cgroups::Unusable("read-only".into()), None, LandlockUse::IfPresent);
+        let none = Cgroups::Unusable("read-only".into());
+        let found = report(&trial, &none, None, LandlockUse::IfPresent, &Err("no /dev/net/tun".into()));
         let state = |name: &str| found.iter().find(|mechanism| mechanism.name == name).unwrap().state.clone();
         assert!(matches!(state("user namespace"), State::Enforced(_)));
         assert_eq!(state("mount namespace"), State::Missing("pivot_root: EINVAL".into()));
         assert!(matches!(state("seccomp"), State::Missing(why) if why.contains("not reached")));
+        assert!(
+            matches!(state("network device (/dev/net/tun)"), State::Missing(why) if why.ends_with("no /dev/net/tun"))
+        );
         assert!(matches!(state("cgroups"), State::Missing(why) if why.starts_with("read-only; so memory")));
     }
 }

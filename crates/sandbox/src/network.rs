@@ -123,6 +123,18 @@ impl NetworkSpace {
         }
     }
 
+    /// Whether this machine has such devices; why not.
+    pub(crate) fn try_out() -> Result<(), String> {
+        let settings = DeviceSettings {
+            name: "trial".into(),
+            mtu: 1500,
+            address: Ipv4Addr::new(198, 18, 0, 2),
+            prefix_length: 15,
+            name_server: Ipv4Addr::new(198, 18, 0, 1),
+        };
+        Self::make(&settings).map(drop).map_err(|error| error.to_string())
+    }
+
     /// The descriptor of the device, once: whole IP packets are read from it and written to it. It does not block. When
     /// it is closed, the device is gone, and programs in the space reach nothing.
     #[must_use]

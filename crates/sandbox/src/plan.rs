@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Error, NetworkSpace, landlock, seccomp};
+use crate::{Error, NetworkSpace, filter::Instruction, landlock, mailbox::Mailbox};
 
 /// A file or directory of the host that is shown in the sandbox.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Absolute, without symbolic links.
     pub(crate) path: CString,
@@ -43,7 +43,7 @@ impl Cover {
 }
 
 /// One change to the new root. Paths are relative to it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Makes a directory unless it exists.
     Directory { path: CString, mode: u32 },
@@ -80,18 +80,45 @@ impl Operation {
 pub(crate) struct Strings {
     pointers: Vec<*const libc::c_char>,
     // Owns what `pointers` points to; a moved `CString` keeps its heap address.
-    _strings: Vec<CString>,
+    texts: Vec<CString>,
 }
+
+// SAFETY: the pointers lead to memory that this value owns and never changes.
+#[expect(unsafe_code, reason = "pointers are not sent between threads unless one says that it is sound")]
+unsafe impl Send for Strings {}
 
 impl Strings {
     pub(crate) fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { pointers, _strings: strings }
+        Self { pointers, texts: strings }
+    }
+
+    pub(crate) fn texts(&self) -> &[CString] {
+        &self.texts
     }
 
     pub(crate) fn as_ptr(&self) -> *const *const libc::c_char {
         self.pointers.as_ptr()
     }
+}
+
+/// A program to execute.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) directory: CString,
+    /// Paths to try, in order.
+    pub(crate) programs: Vec<CString>,
+    pub(crate) arguments: Strings,
+    pub(crate) environment: Strings,
+}
+
+/// When it is known which program is executed.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    /// Now.
+    Given(Program),
+    /// When a command arrives.
+    Awaited(Mailbox),
 }
 
 /// Everything for one start.
@@ -114,12 +141,25 @@ pub(crate) struct Plan {
     pub(crate) operations: Vec<Operation>,
     pub(crate) limits: Vec<(rustix::process::Resource, u64)>,
     pub(crate) landlock: Option<landlock::Rules>,
-    pub(crate) filters: Arc<[seccomp::Program]>,
-    pub(crate) directory: CString,
-    /// Paths to try, in order.
-    pub(crate) programs: Vec<CString>,
-    pub(crate) arguments: Strings,
-    pub(crate) environment: Strings,
+    pub(crate) filter: Arc<[Instruction]>,
+    pub(crate) invocation: Invocation,
+    /// Numbers of the descriptors that init needs after the program was started, in ascending order.
+    pub(crate) kept_by_init: Vec<u32>,
+}
+
+/// The things of a plan that a failure can name.
+#[derive(Debug, Default)]
+pub(crate) struct Names<'a> {
+    pub(crate) sources: &'a [Source],
+    pub(crate) operations: &'a [Operation],
+    pub(crate) rules: &'a [landlock::Rule],
+}
+
+impl Plan {
+    pub(crate) fn names(&self) -> Names<'_> {
+        let rules = self.landlock.as_ref().map(|landlock| landlock.rules.as_slice()).unwrap_or_default();
+        Names { sources: &self.sources, operations: &self.operations, rules }
+    }
 }
 
 /// A C string of a text, or which text has a zero byte.

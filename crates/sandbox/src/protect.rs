@@ -5,12 +5,17 @@
 //! or made read-only where it stands. For an absent path a placeholder is made, an empty directory that the sandbox
 //! sees through a read-only mount, so nobody inside can make the path. It is removed after the last sandbox that uses
 //! it: sandboxes of all processes hold a shared lock on it, and who gets the exclusive one removes it. A placeholder
-//! is recognised by its mode, so one that was left by a killed process is taken over and removed by the next.
+//! is recognised by its mode, so one that was left by a killed process is taken over and removed by the next. When a
+//! launcher is killed, its keeper removes them. Sandboxes of one process share a placeholder.
 
 use std::{
-    collections::BTreeSet,
-    os::fd::{AsFd, OwnedFd},
+    collections::{BTreeMap, BTreeSet},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use rustix::{
@@ -18,7 +23,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{Error, plan::Cover};
+use crate::{Error, keeper, plan::Cover};
 
 /// Mode of a placeholder: a sticky directory that nobody may write. Bits that the caller's mask takes are left out of
 /// the comparison.
@@ -37,7 +42,7 @@ pub(crate) struct Protection {
     /// Paths that are covered.
     pub(crate) covered: Vec<(PathBuf, Cover)>,
     /// What must be kept until the sandbox is gone.
-    pub(crate) placeholders: Vec<Placeholder>,
+    pub(crate) placeholders: Vec<Arc<Placeholder>>,
 }
 
 impl Protection {
@@ -88,7 +93,7 @@ impl Protection {
         if self.covered.iter().any(|(covered, _)| *covered == path) {
             return Ok(());
         }
-        match Placeholder::acquire(parent, name) {
+        match Placeholder::shared(parent, name) {
             Ok(placeholder) => self.placeholders.push(placeholder),
             // What this process cannot make on a read-only file system, the sandbox cannot make either.
             Err(Errno::ROFS) => return Ok(()),
@@ -120,9 +125,31 @@ pub(crate) struct Placeholder {
     parent: OwnedFd,
     name: PathBuf,
     lock: OwnedFd,
+    /// Its number at the keeper.
+    kept: Option<u64>,
 }
 
+/// The device and number of the directory that holds a placeholder, and its name.
+type Place = (u64, u64, PathBuf);
+
+/// The placeholders of this process, which its sandboxes share.
+static SHARED: Mutex<BTreeMap<Place, Weak<Placeholder>>> = Mutex::new(BTreeMap::new());
+
 impl Placeholder {
+    /// The one of this process for a place, made if there is none.
+    fn shared(parent: OwnedFd, name: &Path) -> Result<Arc<Self>, Errno> {
+        let directory = rustix::fs::fstat(&parent)?;
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (directory.st_dev, directory.st_ino, name.to_path_buf());
+        if let Some(known) = shared.get(&place).and_then(Weak::upgrade).filter(|known| known.is_in_place()) {
+            return Ok(known);
+        }
+        let made = Arc::new(Self::acquire(parent, name)?);
+        shared.retain(|_, known| known.strong_count() > 0);
+        shared.insert(place, Arc::downgrade(&made));
+        Ok(made)
+    }
+
     fn acquire(parent: OwnedFd, name: &Path) -> Result<Self, Errno> {
         for _ in 0..TRIES {
             match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(PLACEHOLDER_MODE)) {
@@ -147,8 +174,10 @@ impl Placeholder {
                 }
                 Err(errno) => return Err(errno),
             }
-            let held = Self { parent: parent.try_clone().map_err(|_| Errno::MFILE)?, name: name.to_path_buf(), lock };
+            let copy = parent.try_clone().map_err(|_| Errno::MFILE)?;
+            let mut held = Self { parent: copy, name: name.to_path_buf(), lock, kept: None };
             if held.is_in_place() {
+                held.kept = keeper::hold(held.parent.as_fd(), held.lock.as_fd(), name.as_os_str().as_bytes());
                 return Ok(held);
             }
         }
@@ -170,7 +199,11 @@ impl Drop for Placeholder {
             // Not empty means that somebody outside filled it: then it is theirs.
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
-        // A process cloned at this moment may hold a copy of the descriptor for an instant, and with it the lock.
+        if let Some(number) = self.kept {
+            keeper::release(number);
+        }
+        // A process cloned at this moment, and the keeper until it reads the message, hold a copy
+        // of the descriptor for an instant, and with it the lock.
         let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
 }

@@ -7,9 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-};
+use crate::filter::{Condition, Program, Verdict, compile};
 
 /// Which sockets programs may make, beside connected pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +17,6 @@ pub(crate) enum Sockets {
     /// TCP and UDP.
     Internet,
 }
-
-/// A compiled filter.
-pub(crate) type Program = BpfProgram;
-
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-type Compiled<T> = Result<T, seccompiler::BackendError>;
 
 /// Calls allowed whatever their arguments.
 const ALLOWED: &[i64] = &[
@@ -304,111 +296,88 @@ const ALLOWED_HERE: &[i64] = &[
 const ALLOWED_HERE: &[i64] = &[];
 
 /// Namespaces that `clone` may not make.
-const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWNS
+const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET) as u64;
+    | libc::CLONE_NEWNET) as u32;
 
 /// Terminal requests that type into a terminal.
-const TYPING: [u64; 2] = [libc::TIOCSTI, 0x541c];
+const TYPING: [u32; 2] = [libc::TIOCSTI as u32, 0x541c];
 
 /// Calls from this number on are newer than the list.
 const FIRST_NEWER: i64 = 453;
 /// Beyond this no kernel has calls yet.
 const LAST_NEWER: i64 = 560;
 
-/// The filters of a sandbox, in the order in which they are installed.
-pub(crate) fn filters(sockets: Sockets) -> Compiled<Vec<Program>> {
-    let allow = SeccompFilter::new(
-        allow_list(sockets)?,
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-        architecture()?,
-    )?;
-    let newer: Rules = (FIRST_NEWER..=LAST_NEWER).chain([libc::SYS_clone3]).map(|call| (call, Vec::new())).collect();
-    // Of two refusals the kernel takes the one installed last.
-    let answer_newer =
-        SeccompFilter::new(newer, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32), architecture()?)?;
-    Ok(vec![allow.try_into()?, answer_newer.try_into()?])
+/// The filter of a sandbox.
+pub(crate) fn filter(sockets: Sockets) -> Program {
+    compile(&table(sockets))
 }
 
-fn architecture() -> Compiled<TargetArch> {
-    std::env::consts::ARCH.try_into()
-}
-
-fn allow_list(sockets: Sockets) -> Compiled<Rules> {
-    let mut rules: Rules = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
-    rules.insert(
-        libc::SYS_clone,
-        vec![SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(NAMESPACE_FLAGS), 0)?])?],
-    );
-    // The kernel reads 32 bits of a request, so 32 bits are compared.
-    let not_typing: Compiled<Vec<_>> = TYPING.iter().map(|request| argument(1, SeccompCmpOp::Ne, *request)).collect();
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(not_typing?)?]);
-    rules.insert(
-        libc::SYS_personality,
-        vec![
-            SeccompRule::new(vec![argument(0, SeccompCmpOp::Eq, 0xffff_ffff)?])?,
-            SeccompRule::new(vec![argument(0, SeccompCmpOp::Eq, 0)?])?,
-        ],
-    );
-    rules.insert(libc::SYS_socketpair, connected_pairs()?);
+fn table(sockets: Sockets) -> BTreeMap<u32, Verdict> {
+    let newer =
+        (FIRST_NEWER..=LAST_NEWER).chain([libc::SYS_clone3]).map(|call| (call, Verdict::Refuse(libc::ENOSYS as u16)));
+    let always = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Verdict::Allow));
+    // The kernel reads 32 bits of these arguments, so 32 bits are compared.
+    let no_namespaces = Condition { argument: 0, mask: NAMESPACE_FLAGS, value: 0, equal: true };
+    let not_typing = TYPING.map(|request| Condition { equal: false, ..equal(1, request) });
+    let mut checked = vec![
+        (libc::SYS_clone, vec![vec![no_namespaces]]),
+        (libc::SYS_ioctl, vec![not_typing.into()]),
+        (libc::SYS_personality, vec![vec![equal(0, u32::MAX)], vec![equal(0, 0)]]),
+        (libc::SYS_socketpair, connected_pairs()),
+    ];
     if sockets == Sockets::Internet {
-        rules.insert(libc::SYS_socket, internet_sockets()?);
+        checked.push((libc::SYS_socket, internet_sockets()));
     }
-    Ok(rules)
+    let checked = checked.into_iter().map(|(call, alternatives)| (call, Verdict::AllowIf(alternatives)));
+    newer.chain(always).chain(checked).map(|(call, verdict)| (call as u32, verdict)).collect()
 }
 
 /// Pairs of stream kind: a datagram pair could be connected to another address afterwards.
-fn connected_pairs() -> Compiled<Vec<SeccompRule>> {
-    [libc::SOCK_STREAM, libc::SOCK_SEQPACKET]
-        .into_iter()
-        .map(|kind| {
-            SeccompRule::new(vec![
-                argument(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?,
-                argument(1, SeccompCmpOp::MaskedEq(0xf), kind as u64)?,
-            ])
-        })
-        .collect()
+fn connected_pairs() -> Vec<Vec<Condition>> {
+    let kinds = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
+    kinds.into_iter().map(|kind| vec![equal(0, libc::AF_UNIX as u32), of_kind(kind)]).collect()
 }
 
 /// TCP and UDP over IPv4 and IPv6; nothing raw, and none of the other protocols, such as ICMP, that have the same kinds.
-fn internet_sockets() -> Compiled<Vec<SeccompRule>> {
-    let mut rules = Vec::new();
+fn internet_sockets() -> Vec<Vec<Condition>> {
+    let mut allowed = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        for (kind, protocol) in [
-            (libc::SOCK_STREAM, 0),
-            (libc::SOCK_STREAM, libc::IPPROTO_TCP),
-            (libc::SOCK_DGRAM, 0),
-            (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
-        ] {
-            rules.push(SeccompRule::new(vec![
-                argument(0, SeccompCmpOp::Eq, family as u64)?,
-                argument(1, SeccompCmpOp::MaskedEq(0xf), kind as u64)?,
-                argument(2, SeccompCmpOp::Eq, protocol as u64)?,
-            ])?);
+        for (kind, protocol) in [(libc::SOCK_STREAM, libc::IPPROTO_TCP), (libc::SOCK_DGRAM, libc::IPPROTO_UDP)] {
+            for protocol in [0, protocol] {
+                allowed.push(vec![equal(0, family as u32), of_kind(kind), equal(2, protocol as u32)]);
+            }
         }
     }
-    Ok(rules)
+    allowed
 }
 
-fn argument(position: u8, operator: SeccompCmpOp, value: u64) -> Compiled<SeccompCondition> {
-    SeccompCondition::new(position, SeccompCmpArgLen::Dword, operator, value)
+/// The kind of a socket, without its flags.
+fn of_kind(kind: libc::c_int) -> Condition {
+    Condition { mask: 0xf, ..equal(1, kind as u32) }
+}
+
+fn equal(argument: u8, value: u32) -> Condition {
+    Condition { argument, mask: u32::MAX, value, equal: true }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWED, ALLOWED_HERE, FIRST_NEWER, Sockets, filters};
+    use super::{ALLOWED, ALLOWED_HERE, FIRST_NEWER, Sockets, filter};
+    use crate::filter::tests::interpret;
 
     #[test]
-    fn filters_compile_and_fit_into_the_kernel() {
+    fn filters_fit_into_the_kernel_and_answer_soon() {
         for sockets in [Sockets::Pairs, Sockets::Internet] {
-            for program in filters(sockets).unwrap() {
-                assert!(program.len() < 4096, "{} instructions", program.len());
-            }
+            let program = filter(sockets);
+            assert!(program.len() < 4096, "{} instructions", program.len());
+            let steps = |number| interpret(&program, 0xc000_003e, number, [0; 6]).1;
+            let longest = (0..600).map(steps).max();
+            assert!(longest < Some(60), "{longest:?} steps");
         }
     }
 

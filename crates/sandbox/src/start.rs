@@ -4,9 +4,10 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     os::unix::process::CommandExt,
     process::Stdio,
+    sync::Arc,
 };
 
 use rustix::{
@@ -19,7 +20,8 @@ use crate::{
     cgroup::Group,
     child::{Started, Streams, Tree},
     inside::{self, Ends},
-    plan::Plan,
+    keeper, mailbox,
+    plan::{Invocation, Plan},
     protect::Placeholder,
     step::{Failure, USER_NAMESPACE},
     sys::{self, Cloned, SignalSet},
@@ -35,13 +37,76 @@ pub(crate) enum Refusal {
 }
 
 /// Starts a confined program. Returns when it is being executed.
-pub(crate) fn start(plan: &mut Plan, mut group: Group, placeholders: Vec<Placeholder>) -> Result<Started, Refusal> {
+pub(crate) fn start(plan: &mut Plan, group: Group, placeholders: Vec<Arc<Placeholder>>) -> Result<Started, Refusal> {
+    let (started, report) = launch(plan, group, placeholders)?;
+    confirm(started, &report)
+}
+
+/// A started sandbox whose program is not known yet.
+///
+/// Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    started: Option<Started>,
+    report: OwnedFd,
+    mail: OwnedFd,
+}
+
+/// Starts a sandbox that awaits its command. Returns when it waits.
+pub(crate) fn start_waiting(
+    plan: &mut Plan,
+    group: Group,
+    placeholders: Vec<Arc<Placeholder>>,
+    mail: OwnedFd,
+) -> Result<Waiting, Refusal> {
+    let (started, report) = launch(plan, group, placeholders)?;
+    let mut bytes = [0; Failure::LENGTH];
+    let read = rustix::io::retry_on_intr(|| rustix::io::read(&report, &mut bytes[..]));
+    if matches!(read, Ok(Failure::LENGTH)) && bytes == Failure::READY {
+        return Ok(Waiting { started: Some(started), report, mail });
+    }
+    Err(refused(started, &bytes))
+}
+
+impl Waiting {
+    /// Gives it its command and returns when that is being executed. None if the sandbox is gone meanwhile: another one
+    /// can be started.
+    pub(crate) fn command(mut self, message: &[u8]) -> Option<Result<Started, Refusal>> {
+        mailbox::send(&self.mail, message).ok()?;
+        match confirm(self.started.take()?, &self.report) {
+            Err(Refusal::Launch { .. }) => None,
+            result => Some(result),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(started) = &mut self.started {
+            started.end();
+        }
+    }
+}
+
+fn launch(
+    plan: &mut Plan,
+    mut group: Group,
+    placeholders: Vec<Arc<Placeholder>>,
+) -> Result<(Started, OwnedFd), Refusal> {
     let pipes = |source| Refusal::Launch { mechanism: "pipes", doing: "making pipes", source };
     let (ends, streams, report, status) = make_pipes().map_err(pipes)?;
     plan.cgroups = std::mem::take(&mut group.join);
-    let mut keep: Vec<u32> = ends.all().iter().map(|end| end.as_raw_fd().unsigned_abs()).collect();
-    keep.extend(plan.cgroups.iter().map(|file| file.as_raw_fd().unsigned_abs()));
+    let number = |number: RawFd| number.unsigned_abs();
+    plan.kept_by_init = keeper::sign_of_life().into_iter().chain([ends.status.as_raw_fd()]).map(number).collect();
+    plan.kept_by_init.sort_unstable();
+    let mut keep = plan.kept_by_init.clone();
+    keep.extend(ends.all().iter().map(|end| number(end.as_raw_fd())));
+    keep.extend(plan.cgroups.iter().map(|file| number(file.as_raw_fd())));
+    if let Invocation::Awaited(mailbox) = &plan.invocation {
+        keep.push(number(mailbox.end.as_raw_fd()));
+    }
     keep.sort_unstable();
+    keep.dedup();
 
     // No handler of this process may run in the child.
     let before = sys::set_blocked_signals(SignalSet::All);
@@ -57,7 +122,7 @@ pub(crate) fn start(plan: &mut Plan, mut group: Group, placeholders: Vec<Placeho
     match born {
         Ok((id, process)) => {
             let tree = Tree::Namespace { status, group, placeholders };
-            confirm(Started { id, process, streams: Some(streams), device: None, tree }, &report)
+            Ok((Started { id, process, streams: Some(streams), device: None, tree }, report))
         }
         Err(errno) => Err(reported(&report).unwrap_or(Refusal::Launch {
             mechanism: USER_NAMESPACE,
@@ -137,26 +202,30 @@ fn make_pipes() -> io::Result<(Ends, Streams, OwnedFd, OwnedFd)> {
 }
 
 /// The same pipe under a number that the standard streams will not take.
-fn above_standard(end: OwnedFd) -> io::Result<OwnedFd> {
+pub(crate) fn above_standard(end: OwnedFd) -> io::Result<OwnedFd> {
     if end.as_raw_fd() > 2 { Ok(end) } else { Ok(rustix::io::fcntl_dupfd_cloexec(end, 3)?) }
 }
 
 /// Waits until the program is executed, or reaps the child and tells what failed.
-fn confirm(mut started: Started, report: &OwnedFd) -> Result<Started, Refusal> {
+fn confirm(started: Started, report: &OwnedFd) -> Result<Started, Refusal> {
     let mut bytes = [0; Failure::LENGTH];
     let read = rustix::io::retry_on_intr(|| rustix::io::read(report, &mut bytes[..]));
     if matches!(read, Ok(0)) {
         return Ok(started);
     }
-    // A child that reported is on its way out.
+    Err(refused(started, &bytes))
+}
+
+/// What a child that reported a failure said. It is on its way out.
+fn refused(mut started: Started, report: &[u8]) -> Refusal {
     let reaped = started.reap(WaitIdOptions::empty());
-    match (Failure::decode(&bytes), reaped) {
-        (Some(failure), Ok(_)) => Err(Refusal::Inside(failure)),
-        (_, result) => Err(Refusal::Launch {
+    match (Failure::decode(report), reaped) {
+        (Some(failure), Ok(_)) => Refusal::Inside(failure),
+        (_, result) => Refusal::Launch {
             mechanism: "processes",
             doing: "reading the report of the child",
             source: result.err().unwrap_or_else(|| io::ErrorKind::InvalidData.into()),
-        }),
+        },
     }
 }
 

@@ -31,11 +31,12 @@ pub(crate) enum Step {
     Landlock,
     Limits,
     Seccomp,
+    Receive,
     Execute,
 }
 
 impl Step {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 27] = [
         Self::EnterNetwork,
         Self::OpenDevice,
         Self::MakeDevice,
@@ -61,6 +62,7 @@ impl Step {
         Self::Landlock,
         Self::Limits,
         Self::Seccomp,
+        Self::Receive,
         Self::Execute,
     ];
 
@@ -79,9 +81,13 @@ impl Step {
             | Self::Pivot
             | Self::Directory => MOUNT_NAMESPACE,
             Self::HostName => HOST_NAMESPACES,
-            Self::Descriptors | Self::Undumpable | Self::Fork | Self::Session | Self::Streams | Self::Execute => {
-                PROCESS_NAMESPACE
-            }
+            Self::Descriptors
+            | Self::Undumpable
+            | Self::Fork
+            | Self::Session
+            | Self::Streams
+            | Self::Receive
+            | Self::Execute => PROCESS_NAMESPACE,
             Self::Capabilities => CAPABILITIES,
             Self::Limits => RESOURCE_LIMITS,
             Self::Landlock => LANDLOCK,
@@ -117,6 +123,7 @@ impl Step {
             Self::Directory => "entering",
             Self::Landlock => "confining with Landlock",
             Self::Seccomp => "installing the system call filter",
+            Self::Receive => "receiving its command",
             Self::Execute => "executing",
         }
     }
@@ -145,6 +152,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// Length of the written form.
     pub(crate) const LENGTH: usize = 12;
+    /// What is written instead when a sandbox waits for its command. No step has this number.
+    pub(crate) const READY: [u8; Self::LENGTH] = [255; Self::LENGTH];
 
     /// For `map_err`: the failure of a step.
     pub(crate) fn at(step: Step) -> impl Fn(Errno) -> Self {
@@ -190,7 +199,7 @@ mod tests {
             let read = Failure::decode(&failure.encode()).unwrap();
             assert_eq!((read.step, read.index, read.errno), (step, 7, Errno::PERM));
         }
-        assert!(Failure::decode(&[255; Failure::LENGTH]).is_none());
+        assert!(Failure::decode(&Failure::READY).is_none());
         assert!(Failure::decode(&[0; 3]).is_none());
     }
 }

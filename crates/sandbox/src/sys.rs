@@ -14,6 +14,8 @@ use std::{
 
 use rustix::io::Errno;
 
+use crate::filter::Instruction;
+
 /// Result of a raw system call.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
@@ -282,11 +284,11 @@ pub(crate) fn landlock_confine(rules: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Installs a filter of system calls. Needs no_new_privs.
-pub(crate) fn install_filter(program: &[seccompiler::sock_filter]) -> Result<()> {
+pub(crate) fn install_filter(program: &[Instruction]) -> Result<()> {
     #[repr(C)]
     struct Program {
         length: u16,
-        filter: *const seccompiler::sock_filter,
+        filter: *const Instruction,
     }
     let length = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let program = Program { length, filter: program.as_ptr() };
@@ -399,4 +401,22 @@ pub(crate) fn add_default_route(socket: BorrowedFd<'_>, name: &CStr) -> Result<(
     // SAFETY: the request reads this struct and the name in it, both valid.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, ptr::from_ref(&route)) }.into())?;
     Ok(())
+}
+
+/// An address in the memory of this thread's local variables.
+pub(crate) fn thread_local_address() -> usize {
+    // SAFETY: has no preconditions.
+    unsafe { libc::__errno_location() }.addr()
+}
+
+/// Empties a part of the memory of this process: it reads as zeros afterwards.
+pub(crate) fn empty_memory(from: usize, length: usize) {
+    // SAFETY: called in init only, which afterwards uses its stack, its thread's local variables and nothing else.
+    unsafe { libc::madvise(ptr::without_provenance_mut(from), length, libc::MADV_DONTNEED) };
+}
+
+/// Kills every other process of the namespace whose init this is.
+pub(crate) fn kill_all_others() {
+    // SAFETY: takes numbers only.
+    unsafe { libc::kill(-1, libc::SIGKILL) };
 }

@@ -3,7 +3,10 @@
 //! Programs and libraries, the few files of `/etc` that they need, and the harmless devices. Names, users and hosts
 //! are written anew, so that nothing of the host's accounts is visible.
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use crate::profile::Network;
 
@@ -104,7 +107,11 @@ impl System {
         let mut entries = list(PROGRAMS);
         entries.extend(list(CONFIGURATION));
         let existing = |paths: &'static [&str]| paths.iter().map(PathBuf::from).filter(|path| path.exists());
-        let machine = existing(MACHINE).map(|path| {
+        // For others than root the mode is enough, where it keeps others out.
+        let root = rustix::process::geteuid().is_root();
+        let open =
+            |path: &PathBuf| fs_err::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0);
+        let machine = existing(MACHINE).filter(|path| root || open(path)).map(|path| {
             let cover = if path.is_dir() { crate::plan::Cover::Directory } else { crate::plan::Cover::File };
             (path, cover)
         });

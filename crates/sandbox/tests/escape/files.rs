@@ -25,6 +25,11 @@ async fn secrets_cannot_be_read() {
             fs_err::write(scene.workspace().join("sub/key.pem"), "SECRET").unwrap();
         },
         &[
+            "cat OUTSIDE/workspace/../secret",
+            "cat OUTSIDE/workspace-evil/secret",
+            "ls OUTSIDE | grep -v workspace",
+            "cat OUTSIDE/workspace/%2e%2e/secret",
+            "ls -l /run/docker.sock /var/run/docker.sock /run/dbus /var/run/dbus /run/podman /run/user",
             "cat /etc/shadow",
             "cat absolute",
             "ls /root",
@@ -189,7 +194,9 @@ async fn a_link_swapped_in_during_set_up_leads_nowhere() {
         fs_err::os::unix::fs::symlink("../victim", &link).unwrap();
         let stopped = Arc::clone(&stop);
         let swapper = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
+            let mut flips = 0;
+            while flips < FLIPS || !stopped.load(Ordering::Relaxed) {
+                flips += 1;
                 fs_err::rename(&place, &real).unwrap();
                 // The set-up may have made a directory here in between: then it is moved away as well.
                 if fs_err::rename(&link, &place).is_ok() {
@@ -199,7 +206,7 @@ async fn a_link_swapped_in_during_set_up_leads_nowhere() {
             }
         });
         let mut started = 0;
-        for _ in 0..60 {
+        for _ in 0..STARTS {
             // A refused start is fine; what is started must not reach the victim.
             let command = script("echo evil > sub/.masque/x; mkdir sub/deep; echo evil > sub/deep/.git");
             if let Ok(mut child) = launcher.spawn(&profile, &command) {
@@ -209,7 +216,63 @@ async fn a_link_swapped_in_during_set_up_leads_nowhere() {
         }
         stop.store(true, Ordering::Relaxed);
         swapper.join().unwrap();
-        println!("{started} of 60 started");
+        println!("{started} of {STARTS} started");
         assert!(names(&scene.outside("victim")).is_empty());
     }
+}
+
+/// The directory that holds the workspace is exchanged for a link to another one with a workspace of the same name.
+#[tokio::test]
+async fn a_parent_swapped_for_a_link_during_set_up_leads_nowhere() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        for directory in ["parent/workspace/sub", "victim/workspace/sub"] {
+            fs_err::create_dir_all(scene.outside(directory)).unwrap();
+        }
+        let mut profile = scene.profile();
+        profile.workspace = scene.outside("parent/workspace");
+        profile.writable = vec![profile.workspace.clone()];
+        profile.read_only = ["sub/.masque", ".git"].map(PathBuf::from).into();
+        let victim_before = identity(&scene.outside("victim/workspace"));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (real, link, place) = (scene.outside("real"), scene.outside("link"), scene.outside("parent"));
+        fs_err::os::unix::fs::symlink("victim", &link).unwrap();
+        let stopped = Arc::clone(&stop);
+        let swapper = std::thread::spawn(move || {
+            let mut flips = 0;
+            while flips < FLIPS || !stopped.load(Ordering::Relaxed) {
+                flips += 1;
+                fs_err::rename(&place, &real).unwrap();
+                fs_err::rename(&link, &place).unwrap();
+                fs_err::rename(&place, &link).unwrap();
+                fs_err::rename(&real, &place).unwrap();
+            }
+        });
+        let mut started = 0;
+        for _ in 0..STARTS {
+            // Where the link was followed before the check, the victim is the workspace: then its path is shown, and
+            // the program works there by the name that was resolved. It never works there under the name that was given.
+            let text = format!("cd {} && echo evil > sub/x", scene.outside("parent/workspace").display());
+            let mut command = script(&text);
+            command.directory = PathBuf::from("/");
+            if let Ok(mut child) = launcher.spawn(&profile, &command) {
+                started += 1;
+                child.wait().await.unwrap();
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        swapper.join().unwrap();
+        println!("{started} of {STARTS} started");
+        assert_eq!(identity(&scene.outside("victim/workspace")), victim_before);
+        assert!(names(&scene.outside("victim/workspace/sub")).is_empty());
+    }
+}
+
+/// How often something is exchanged while sandboxes are set up, at least.
+const FLIPS: u32 = 10_000;
+/// How many sandboxes are set up meanwhile.
+const STARTS: u32 = 40;
+
+fn identity(path: &std::path::Path) -> (u64, Vec<String>) {
+    (std::os::unix::fs::MetadataExt::ino(&fs_err::metadata(path).unwrap()), names(path))
 }
