@@ -37,6 +37,7 @@ impl App {
     /// When the configuration of the models is wrong.
     pub async fn doctor(&self) -> Result<Vec<Finding>, Error> {
         let mut findings = self.sandbox_findings();
+        findings.push(self.container_finding().await);
         for provider in self.providers().await? {
             let state = if provider.usable { Health::Good } else { Health::Absent };
             findings.push(Finding { section: "models", name: provider.name, state, detail: provider.state });
@@ -58,6 +59,14 @@ impl App {
             Finding { section: "sandbox", name: mechanism.name.to_owned(), state, detail }
         };
         self.launcher.mechanisms().into_iter().map(finding).collect()
+    }
+
+    async fn container_finding(&self) -> Finding {
+        let (state, detail) = match self.containers.engine().await {
+            Ok(engine) => (Health::Good, format!("containers as a place for programs; {engine}")),
+            Err(error) => (Health::Absent, format!("containers as a place for programs; {error}")),
+        };
+        Finding { section: "sandbox", name: "container engine".to_owned(), state, detail }
     }
 
     async fn store_finding(&self) -> Finding {

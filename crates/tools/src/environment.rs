@@ -11,7 +11,14 @@ mod routes;
 mod secrets;
 mod start;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use masque_egress::Broker;
 use masque_sandbox::Launcher;
@@ -91,6 +98,7 @@ pub struct Environment {
     /// The way out; programs reach nothing without.
     broker: Mutex<Option<Broker>>,
     house: Option<SharedHouse>,
+    closed: AtomicBool,
     /// Private directories that end with the environment.
     directories: Mutex<Vec<TempDir>>,
 }
@@ -130,6 +138,7 @@ impl Environment {
     }
 
     async fn end(&self) {
+        self.closed.store(true, Ordering::Release);
         let sources = futures::future::join_all(self.sources.iter().map(|source| source.close()));
         let tool_server = async {
             if let Some(server) = &self.tool_server {
@@ -150,6 +159,9 @@ impl Environment {
 
     /// One call, with the guard before it and the hook after it.
     async fn guarded(&self, invocation: &Invocation) -> ToolOutput {
+        if self.closed.load(Ordering::Acquire) {
+            return ToolOutput::error("the persona's environment is closed; nothing can be called any more");
+        }
         let Some(hooks) = &self.hooks else {
             return self.secrets.scrub_output(self.routes.call(self.tool_server.as_deref(), invocation).await);
         };

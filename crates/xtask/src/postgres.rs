@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::python;
+use crate::{node, python};
 
 /// The variable in which tests look for the server.
 const VARIABLE: &str = "MASQUE_TEST_POSTGRES";
@@ -70,6 +70,11 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
     }
     if env::var_os(python::MCP_VARIABLE).is_none() {
         run.env(python::MCP_VARIABLE, python::with_mcp_sdk()?);
+    }
+    if env::var_os(node::MCP_VARIABLE).is_none()
+        && let Some(modules) = node::with_mcp_servers()?
+    {
+        run.env(node::MCP_VARIABLE, modules);
     }
     if env::var_os(VARIABLE).is_some() {
         return exit_code(&mut run, program);

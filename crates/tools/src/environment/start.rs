@@ -1,6 +1,9 @@
 //! Starting an environment: all servers at once, then what they offer, and what is left out and why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use masque_types::{
     diagnostic::Diagnostic,
@@ -72,6 +75,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         secrets: ground.secrets,
         broker: Mutex::new(broker),
         house: ground.house,
+        closed: AtomicBool::new(false),
         directories: Mutex::new(ground.home.into_iter().chain(ground.files).collect()),
     };
     if let Some(error) = error {

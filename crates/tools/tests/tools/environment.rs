@@ -9,7 +9,7 @@ use std::{
 
 use masque_sandbox::{LandlockUse, Launcher, State};
 use masque_tools::{
-    environment::{Environment, EnvironmentSpec},
+    environment::{Border, Environment, EnvironmentSpec},
     host::{HostTool, fetch, result},
 };
 use masque_types::{
@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use crate::support::{invocation, text};
 
 /// An example of this crate, which `cargo test` builds beside the tests.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().and_then(Path::parent).unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is missing: run all tests of the crate, not one target", path.display());
@@ -36,7 +36,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// The ways to confine that this machine has.
-fn modes(launcher: &Launcher) -> Vec<SandboxMode> {
+pub(crate) fn modes(launcher: &Launcher) -> Vec<SandboxMode> {
     let missing: Vec<_> = launcher
         .mechanisms()
         .into_iter()
@@ -50,7 +50,7 @@ fn modes(launcher: &Launcher) -> Vec<SandboxMode> {
     vec![SandboxMode::None]
 }
 
-fn strange(argument: &str) -> McpServer {
+pub(crate) fn strange(argument: &str) -> McpServer {
     McpServer {
         timeout: Duration::from_secs(20),
         ..McpServer::new(McpTransport::Stdio {
@@ -61,7 +61,7 @@ fn strange(argument: &str) -> McpServer {
     }
 }
 
-fn persona(servers: impl IntoIterator<Item = (&'static str, McpServer)>) -> Persona {
+pub(crate) fn persona(servers: impl IntoIterator<Item = (&'static str, McpServer)>) -> Persona {
     Persona {
         mcp_servers: servers.into_iter().map(|(name, server)| (name.to_owned(), server)).collect(),
         sandbox: SandboxSpec { ro: vec![example("strange_server").display().to_string()], ..SandboxSpec::default() },
@@ -69,15 +69,15 @@ fn persona(servers: impl IntoIterator<Item = (&'static str, McpServer)>) -> Pers
     }
 }
 
-struct Stage {
-    workspace: TempDir,
-    environment: Environment,
-    diagnostics: Vec<Diagnostic>,
+pub(crate) struct Stage {
+    pub(crate) workspace: TempDir,
+    pub(crate) environment: Environment,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl Stage {
-    async fn new(launcher: &Launcher, mode: SandboxMode, persona: &Persona, policy: &Policy) -> Self {
-        Self::resumed(launcher, mode, persona, policy, None).await
+    pub(crate) async fn new(launcher: &Launcher, mode: SandboxMode, persona: &Persona, policy: &Policy) -> Self {
+        Self::with(launcher, mode, persona, policy, |_| {}).await
     }
 
     async fn resumed(
@@ -87,8 +87,29 @@ impl Stage {
         policy: &Policy,
         pinned: Option<&[ToolSpec]>,
     ) -> Self {
-        let workspace = tempfile::tempdir().unwrap();
-        let spec = EnvironmentSpec {
+        Self::with(launcher, mode, persona, policy, |spec| spec.pinned = pinned).await
+    }
+
+    pub(crate) async fn with<'a>(
+        launcher: &Launcher,
+        mode: SandboxMode,
+        persona: &'a Persona,
+        policy: &'a Policy,
+        adjust: impl FnOnce(&mut EnvironmentSpec<'a>),
+    ) -> Self {
+        Self::inside(tempfile::tempdir().unwrap(), launcher, mode, persona, policy, adjust).await.unwrap()
+    }
+
+    pub(crate) async fn inside<'a>(
+        workspace: TempDir,
+        launcher: &Launcher,
+        mode: SandboxMode,
+        persona: &'a Persona,
+        policy: &'a Policy,
+        adjust: impl FnOnce(&mut EnvironmentSpec<'a>),
+    ) -> Result<Self, masque_tools::Error> {
+        let mut spec = EnvironmentSpec {
+            run: RunId::from_uuid(uuid::Uuid::nil()),
             persona,
             policy,
             workspace: workspace.path().to_path_buf(),
@@ -97,23 +118,28 @@ impl Stage {
             masque: example("tool_server"),
             private: Vec::new(),
             host_tools: vec![Arc::new(fetch::WebFetch::new(fetch::FetchLimits::default()))],
-            pinned,
-            run: RunId::from_uuid(uuid::Uuid::nil()),
+            pinned: None,
             secrets: Vec::new(),
-            border: masque_tools::environment::Border::standard(Arc::new(|_| {})),
+            border: Border::standard(Arc::new(|_| {})),
             hook_limit: Duration::from_secs(60),
-            cache: None,
             containers: None,
+            cache: None,
         };
-        let (environment, diagnostics) = Environment::start(spec).await.unwrap();
-        Self { workspace, environment, diagnostics }
+        adjust(&mut spec);
+        let (environment, diagnostics) = Environment::start(spec).await?;
+        Ok(Self { workspace, environment, diagnostics })
     }
 
-    async fn call(&self, tool: &str, arguments: Value) -> ToolOutput {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> ToolOutput {
         self.environment.call(&invocation(tool, arguments)).await
     }
 
-    fn names(&self) -> Vec<String> {
+    /// What a shell command in the persona's sandbox prints.
+    pub(crate) async fn shell(&self, command: &str) -> String {
+        text(&self.call("shell.exec", json!({ "command": command })).await)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
         self.environment.specs().iter().map(|spec| spec.name.clone()).collect()
     }
 }

@@ -8,7 +8,12 @@
     reason = "tests fail by a panic"
 )]
 
+mod border;
 mod builtin;
+mod containers;
 mod environment;
 mod fetch;
+mod hooks;
+mod lazy;
 mod support;
+mod together;

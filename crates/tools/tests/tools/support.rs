@@ -69,6 +69,18 @@ impl Bench {
         text
     }
 
+    /// The names of all tools that it lists.
+    pub(crate) async fn listed(&self) -> Vec<String> {
+        let tools = self.client.list_all_tools().await.unwrap();
+        tools.into_iter().map(|tool| tool.name.to_string()).collect()
+    }
+
+    /// Why the server does not know the tool.
+    pub(crate) async fn refused(&self, tool: &'static str, arguments: Value) -> String {
+        let request = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
+        self.client.call_tool_once(request).await.unwrap_err().to_string()
+    }
+
     pub(crate) async fn call(&self, tool: &'static str, arguments: Value) -> (String, bool) {
         let request = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
         let CallToolResponse::Complete(result) = self.client.call_tool_once(request).await.unwrap() else { panic!() };
