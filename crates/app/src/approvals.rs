@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use masque_store::ApprovalFilter;
+use masque_store::{ApprovalFilter, RunFilter};
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Approval, Question, Ruling},
@@ -25,6 +25,21 @@ impl App {
             approvals.retain(|approval| approval.ruling.is_none());
         }
         Ok(approvals)
+    }
+
+    /// The open questions of a run and of all that it called, directly or through others.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn approvals_of_tree(&self, run: RunId) -> Result<Vec<Approval>, Error> {
+        let mut found = Vec::new();
+        let mut runs = vec![run];
+        while let Some(run) = runs.pop() {
+            found.extend(self.approvals(Some(run), true, 100).await?);
+            let called = self.runs(&RunFilter { parent: Some(run), ..RunFilter::default() }).await?;
+            runs.extend(called.into_iter().filter(|called| !called.status.is_final()).map(|called| called.id));
+        }
+        Ok(found)
     }
 
     /// Fills in answers that wait in the inboxes of runs that nobody drives.

@@ -147,6 +147,8 @@ fn effects(before: &[Event], after: &[Event]) -> Vec<(String, String)> {
         before.iter().chain(after).flat_map(|event| event.body.calls()).map(name).collect();
     let begun = after.iter().filter_map(|event| match &event.body {
         EventBody::ToolCallStarted { call_id, effect, .. } if *effect != EffectClass::Pure => Some(call_id),
+        // What a called run did stays done.
+        EventBody::ChildStarted { call_id, .. } => Some(call_id),
         _ => None,
     });
     begun.map(|call_id| (tools.get(call_id).cloned().unwrap_or_default(), call_id.clone())).collect()

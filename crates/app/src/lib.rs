@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod audit;
 mod authority;
 mod border;
+mod children;
 mod clock;
 pub mod commands;
 pub mod config;
@@ -20,6 +21,7 @@ mod environments;
 mod error;
 pub mod explain;
 pub mod forks;
+pub mod handoff;
 pub mod host;
 mod keys;
 pub mod models;
@@ -63,6 +65,18 @@ impl App {
         let launcher = Launcher::detect(settings.landlock());
         let containers = Arc::new(containers::of(&host, &settings, &launcher));
         Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers })
+    }
+
+    /// Another handle on the same parts, for what outlives a borrow.
+    fn handle(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            host: self.host.clone(),
+            store: self.store.clone(),
+            launcher: self.launcher.clone(),
+            clock: Arc::clone(&self.clock),
+            containers: Arc::clone(&self.containers),
+        }
     }
 
     /// Waits for everything that was started.

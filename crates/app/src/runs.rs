@@ -39,8 +39,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, audit, authority, clock, config::Layer, context, environments::LocalEnvironments, models::Models,
-    trust, worker,
+    App, Error, audit, authority, children::LocalChildren, clock, config::Layer, context,
+    environments::LocalEnvironments, models::Models, trust, worker,
 };
 
 /// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.
@@ -142,6 +142,7 @@ impl App {
             sandbox: start.sandbox,
             started_by: actor.clone(),
             parent: None,
+            called: None,
             conversation: start.conversation,
         }
     }
@@ -175,11 +176,33 @@ impl App {
     /// # Errors
     /// When the store fails or a model cannot be set up. The run can be resumed.
     pub async fn drive(&self, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
-        let engine = self.engine(run).await?;
-        self.drive_with(&engine, run, drive).await
+        let (engine, state) = self.engine(run).await?;
+        self.drive_with(&engine, run, Some(state), drive).await
     }
 
-    async fn drive_with(&self, engine: &Engine, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
+    /// Drives a run; one that cannot be driven here, because its models are gone, only as far as to end it when someone
+    /// wants that.
+    pub(crate) async fn drive_or_end(&self, run: RunId, drive: Drive<'_>) -> Result<Driven, Error> {
+        match self.engine(run).await {
+            Ok((engine, state)) => self.drive_with(&engine, run, Some(state), drive).await,
+            Err(error) => {
+                let inbox = self.store.inbox(run).await?;
+                if !inbox.iter().any(|(_, command)| matches!(command, Command::Cancel { .. })) {
+                    return Err(error);
+                }
+                let engine = self.engine_with(Arc::new(self.gateway(&[]).await?));
+                self.drive_with(&engine, run, None, drive).await
+            }
+        }
+    }
+
+    async fn drive_with(
+        &self,
+        engine: &Engine,
+        run: RunId,
+        known: Option<State>,
+        drive: Drive<'_>,
+    ) -> Result<Driven, Error> {
         let lease = self.store.lease(run).await?;
         let dead = lease.map(|lease| lease.worker).filter(|worker| worker::is_dead(worker));
         let options = DriveOptions {
@@ -188,6 +211,7 @@ impl App {
             observe: drive.observe,
             stop: drive.stop,
             dead_worker: dead.as_deref(),
+            known: known.map(Box::new),
         };
         Ok(Box::pin(engine.drive(run, options)).await?)
     }
@@ -203,7 +227,10 @@ impl App {
         let name = worker_name();
         let Some((run, epoch)) = self.store.claim_next(&name, now, until).await? else { return Ok(None) };
         let driven = match self.engine(run).await {
-            Ok(engine) => self.drive_claimed(&Engine { worker: name, ..engine }, run, epoch, until, drive).await,
+            Ok((engine, state)) => {
+                let engine = Engine { worker: name, ..engine };
+                self.drive_claimed(&engine, state, (epoch, until), drive).await
+            }
             Err(error) => Err(error),
         };
         Ok(Some((run, driven)))
@@ -212,45 +239,54 @@ impl App {
     async fn drive_claimed(
         &self,
         engine: &Engine,
-        run: RunId,
-        epoch: Epoch,
-        until: Timestamp,
+        known: State,
+        (epoch, until): (Epoch, Timestamp),
         drive: Drive<'_>,
     ) -> Result<Driven, Error> {
+        let run = known.run;
         let options = DriveOptions {
             when_waiting: drive.when_waiting,
             between_turns: drive.between_turns,
             observe: drive.observe,
             stop: drive.stop,
             dead_worker: None,
+            known: Some(Box::new(known)),
         };
         Ok(Box::pin(engine.drive_claimed(run, epoch, until, options)).await?)
     }
 
-    fn lease(&self) -> std::time::Duration {
+    pub(crate) fn lease(&self) -> std::time::Duration {
         self.settings.duration("run.lease").unwrap_or(std::time::Duration::from_secs(10))
     }
 
-    async fn engine(&self, run: RunId) -> Result<Engine, Error> {
+    /// What drives a run here, and the run's state as it is now.
+    async fn engine(&self, run: RunId) -> Result<(Engine, State), Error> {
         let state = State::fold(run, &self.store.journal(run, 0).await?)?;
         // The trust that the run was started with may have ended since.
         self.check_sandbox(state.spec.sandbox, state.spec.workspace.as_ref())?;
-        Ok(self.engine_with(Arc::new(self.gateway(&state.route.models).await?)))
+        let engine = self.engine_with(Arc::new(self.gateway(&state.route.models).await?));
+        Ok((engine, state))
     }
 
-    fn engine_with(&self, model: Arc<dyn Model>) -> Engine {
-        let environments = LocalEnvironments {
+    /// What activates environments on this machine.
+    pub(crate) fn environments(&self) -> LocalEnvironments {
+        LocalEnvironments {
             host: self.host.clone(),
             launcher: self.launcher.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
-        };
+        }
+    }
+
+    fn engine_with(&self, model: Arc<dyn Model>) -> Engine {
+        let environments = self.environments();
         let clock = Arc::clone(&self.clock);
         Engine {
             store: self.store.clone(),
             model,
             environments: Arc::new(environments),
+            children: Arc::new(LocalChildren(self.handle())),
             clock: Arc::new(move || clock.now()),
             worker: worker_name(),
             lease: self.lease(),
@@ -318,7 +354,7 @@ impl App {
         };
         // No model is asked any more: a run whose script or provider is gone can be ended too.
         let engine = self.engine_with(Arc::new(self.gateway(&[]).await?));
-        self.drive_with(&engine, run, drive).await?;
+        self.drive_with(&engine, run, None, drive).await?;
         self.await_end(run).await
     }
 

@@ -5,7 +5,7 @@ use masque_types::{
     message::ToolCall,
     persona::Persona,
     policy::{Decision, Policy},
-    tool::{EffectClass, ToolSpec},
+    tool::{EffectClass, Place, ToolSpec},
 };
 
 use crate::Error;
@@ -30,8 +30,11 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
     };
     let policy = Policy::of(persona);
     let has_skills = !persona.skills.is_empty();
+    let calls = !persona.delegate.to.is_empty();
     let has = |spec: &ToolSpec| {
-        policy.has_tool(&spec.name, spec.effect) && (has_skills || spec.name != masque_tools::host::skill::NAME)
+        policy.has_tool(&spec.name, spec.effect)
+            && (has_skills || spec.name != masque_tools::host::skill::NAME)
+            && (calls || spec.place != Place::Run)
     };
     specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
 }
@@ -39,7 +42,9 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
 /// All tools that a persona could have, without asking its servers: for each server the pattern of all its tools, and
 /// those that its file names.
 pub(crate) fn known(persona: &Persona) -> impl Iterator<Item = (String, EffectClass)> {
-    let own = masque_tools::builtin_specs().into_iter().map(|spec| (spec.name, spec.effect));
+    let calls = !persona.delegate.to.is_empty();
+    let own = masque_tools::builtin_specs().into_iter().filter(move |spec| calls || spec.place != Place::Run);
+    let own = own.map(|spec| (spec.name, spec.effect));
     let has_skills = !persona.skills.is_empty();
     let own = own.filter(move |(name, _)| has_skills || name != masque_tools::host::skill::NAME);
     let servers = persona.mcp_servers.iter().flat_map(|(server, settings)| {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use masque_engine::{
+    children::NoChildren,
     driver::{DriveOptions, Driven, Engine, WhenWaiting},
     environment::{Activation, ActiveEnvironment, Environments},
 };
@@ -54,6 +55,7 @@ pub(crate) fn engine(store: &Store, script: Script, worker: &str) -> Engine {
     Engine {
         store: store.clone(),
         model: Arc::new(ScriptModel { steps: script.steps, model }),
+        children: Arc::new(NoChildren),
         environments: Arc::new(Tools { specs: Arc::from([tool()]), payload: script.payload }),
         clock: Arc::new(now),
         worker: worker.to_owned(),
@@ -106,6 +108,7 @@ pub(crate) fn options() -> DriveOptions<'static> {
         observe: &|_| {},
         stop: CancellationToken::new(),
         dead_worker: None,
+        known: None,
     }
 }
 
@@ -150,6 +153,7 @@ fn spec(script: Script) -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("bench".to_owned()),
         parent: None,
+        called: None,
         conversation: false,
     }
 }

@@ -76,6 +76,12 @@ pub fn apply(messages: &mut Vec<Arc<Message>>, task: &[Part], elided: u32, dropp
     }
 }
 
+/// An outline of a whole conversation, for somebody else.
+#[must_use]
+pub fn summary(messages: &[Arc<Message>], decisions: &[String], earlier: &str) -> String {
+    outline(messages, messages.len(), decisions, earlier, SUMMARY_BYTES)
+}
+
 /// The last place at or before `limit` where a turn of the model starts, so that calls and results stay together.
 fn turn_boundary(messages: &[Arc<Message>], limit: usize) -> Option<usize> {
     (2..=limit)

@@ -12,11 +12,12 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future, stream::FuturesUnordered};
-use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Store, Watch};
+use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Sent, Store, Watch};
 use masque_types::{
     actor::Actor,
     approval::Approval,
     diagnostic::Diagnostic,
+    digest::Digest,
     event::{Event, EventBody},
     id::{CommandId, Epoch, RunId},
     model::{Model, ModelDelta, ModelRequest},
@@ -30,7 +31,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, calling,
+    children::{ChildDrive, ChildRequest, Children, StartChild},
     environment::{Activation, ActiveEnvironment, Environments},
     heartbeat::{Heartbeat, LeaseTerms},
     machine::{Action, Input, Machine, Probed, Step},
@@ -51,6 +53,8 @@ pub struct Engine {
     pub model: Arc<dyn Model>,
     /// Who sets environments up.
     pub environments: Arc<dyn Environments>,
+    /// Who knows and runs the personas that are called.
+    pub children: Arc<dyn Children>,
     /// The time.
     pub clock: Arc<Clock>,
     /// This worker's name, unique among living workers.
@@ -71,6 +75,8 @@ pub struct DriveOptions<'a> {
     pub stop: CancellationToken,
     /// An owner that is known to be dead: its lease is taken before it ends.
     pub dead_worker: Option<&'a str>,
+    /// The run's state as it was read before: only what came since is read again.
+    pub known: Option<Box<State>>,
 }
 
 /// What to do when only a human can make the run go on.
@@ -91,6 +97,15 @@ pub enum Progress<'a> {
     Delta(ModelDelta),
     /// Something wrong with the environment that does not stop the run.
     Diagnostic(&'a Diagnostic),
+    /// Something that happens in a run that this one called.
+    Child {
+        /// That run.
+        run: RunId,
+        /// Its persona.
+        persona: &'a str,
+        /// What happens.
+        progress: &'a Progress<'a>,
+    },
 }
 
 /// How driving ended.
@@ -138,11 +153,11 @@ impl Engine {
         run: RunId,
         epoch: Epoch,
         until: Timestamp,
-        options: DriveOptions<'_>,
+        mut options: DriveOptions<'_>,
     ) -> Result<Driven, Error> {
         let terms = LeaseTerms { run, epoch, length: self.lease, until };
         let heartbeat = Heartbeat::start(self.store.clone(), Arc::clone(&self.clock), terms);
-        let driven = match self.load(run).await {
+        let driven = match self.load(run, options.known.take()).await {
             Ok(state) => Drive::new(self, Machine::new(state, epoch), epoch, options, &heartbeat).run().await,
             Err(error) => Err(error),
         };
@@ -153,15 +168,23 @@ impl Engine {
         driven
     }
 
-    async fn load(&self, run: RunId) -> Result<State, Error> {
-        State::fold(run, &self.store.journal(run, 0).await?)
+    async fn load(&self, run: RunId, known: Option<Box<State>>) -> Result<State, Error> {
+        match known.filter(|known| known.run == run) {
+            Some(mut state) => {
+                state.take(&self.store.journal(run, state.last_seq).await?)?;
+                Ok(*state)
+            }
+            None => State::fold(run, &self.store.journal(run, 0).await?),
+        }
     }
 }
 
+const NO_PERSONA: &str = "the journal names no persona";
 /// The inbox is read at most once in this time.
 const INBOX_PACE: Duration = Duration::from_millis(20);
 
 type InFlight<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Input> + Send + 'a>>>;
+type ChildDrives<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
 type Commit = Pin<Box<dyn Future<Output = Result<(), masque_store::Error>> + Send>>;
 
 /// One run being driven.
@@ -178,6 +201,9 @@ struct Drive<'a> {
     /// Commands whose meaning is in the next commit: no earlier one may mark them as consumed.
     consumed: Vec<CommandId>,
     in_flight: InFlight<'a>,
+    /// Called runs that are driven here.
+    children: ChildDrives<'a>,
+    stop_children: CancellationToken,
     /// A commit that nothing waits for yet, and the events that it makes durable.
     commit: Option<(Commit, Vec<Event>)>,
     environment: Option<Arc<dyn ActiveEnvironment>>,
@@ -213,6 +239,7 @@ impl<'a> Drive<'a> {
         heartbeat: &'a Heartbeat,
     ) -> Self {
         let run = machine.state().run;
+        let stop_children = options.stop.child_token();
         let first = if machine.state().has_open_work() {
             Input::Recovered { worker: engine.worker.clone() }
         } else {
@@ -229,6 +256,8 @@ impl<'a> Drive<'a> {
             commands: VecDeque::new(),
             consumed: Vec::new(),
             in_flight: FuturesUnordered::new(),
+            children: FuturesUnordered::new(),
+            stop_children,
             commit: None,
             environment: None,
             said: Arc::default(),
@@ -249,6 +278,11 @@ impl<'a> Drive<'a> {
         if let Some(environment) = self.environment.take() {
             environment.close().await;
         }
+        // Those of a run that ended were told to end as well.
+        if !matches!(stop, Stop::Driven(Driven::Ended(_))) {
+            self.stop_children.cancel();
+        }
+        while self.children.next().await.is_some() {}
         match stop {
             Stop::Driven(driven) => Ok(driven),
             Stop::Failed(error) => Err(error),
@@ -268,9 +302,14 @@ impl<'a> Drive<'a> {
             self.flush().await?;
             return Err(Stop::Driven(Driven::Ended(outcome)));
         }
-        if self.in_flight.is_empty() && !self.stays() {
+        if self.in_flight.is_empty() && self.children.is_empty() && !self.stays() {
             self.flush().await?;
-            return Err(Stop::Driven(Driven::Waiting(self.machine.state().waits())));
+            // What came since the inbox was last read is not left lying.
+            self.read_inbox().await?;
+            if self.commands.is_empty() {
+                return Err(Stop::Driven(Driven::Waiting(self.machine.state().waits())));
+            }
+            return Ok(());
         }
         self.wait().await
     }
@@ -343,7 +382,7 @@ impl<'a> Drive<'a> {
             asked,
             decided: decided.collect(),
             consumed: std::mem::take(&mut self.consumed),
-            sent: Vec::new(),
+            sent: events.iter().filter_map(|event| sent(state, event)).collect(),
             audit: events.iter().filter_map(|event| audited(state, event)).collect(),
         }
     }
@@ -364,6 +403,12 @@ impl<'a> Drive<'a> {
                 self.call_tool(environment, invocation);
             }
             Action::Probe(invocation) => self.probe(invocation).await,
+            Action::ResolveChild(request) => self.resolve_child(*request),
+            Action::StartChild(start) => {
+                self.hold_lease().await?;
+                self.start_child(start);
+            }
+            Action::DriveChild(child) => self.drive_child(child),
             Action::Abandon => self.in_flight.clear(),
         }
         Ok(())
@@ -423,13 +468,49 @@ impl<'a> Drive<'a> {
         }));
     }
 
+    fn resolve_child(&self, request: ChildRequest) {
+        let (engine, caller) = (self.engine, calling::caller(self.machine.state()));
+        self.in_flight.push(Box::pin(async move {
+            let call_id = request.call_id.clone();
+            let resolved = match &caller {
+                Some(caller) => engine.children.resolve(caller, request).await,
+                None => Err(NO_PERSONA.to_owned()),
+            };
+            Input::ChildResolved { call_id, resolved }
+        }));
+    }
+
+    fn start_child(&self, start: StartChild) {
+        let (engine, caller) = (self.engine, calling::caller(self.machine.state()));
+        self.in_flight.push(Box::pin(async move {
+            let child = start.child;
+            let started = match &caller {
+                Some(caller) => engine.children.start(caller, start).await,
+                None => Err(NO_PERSONA.to_owned()),
+            };
+            Input::ChildReady { child, started }
+        }));
+    }
+
+    fn drive_child(&self, child: RunId) {
+        let Some(open) = self.machine.state().children.iter().find(|open| open.child == child) else { return };
+        let (engine, persona, stop) = (self.engine, open.persona.clone(), self.stop_children.clone());
+        let (when_waiting, observe) = (self.options.when_waiting, self.options.observe);
+        self.children.push(Box::pin(async move {
+            let show = |progress: Progress<'_>| {
+                observe(Progress::Child { run: child, persona: &persona, progress: &progress });
+            };
+            engine.children.drive(child, ChildDrive { when_waiting, observe: &show, stop }).await;
+        }));
+    }
+
     /// The environment, set up on first use: a run that only waits needs none.
     async fn activate(&mut self) -> Result<Arc<dyn ActiveEnvironment>, String> {
         if let Some(environment) = &self.environment {
             return Ok(Arc::clone(environment));
         }
         let state = self.machine.state();
-        let persona = state.persona.clone().ok_or("the journal names no persona")?;
+        let persona = state.persona.clone().ok_or(NO_PERSONA)?;
         let activation = Activation { run: state.run, spec: activated(state), persona, pinned: state.tools.clone() };
         let environment = self.engine.environments.activate(activation).await?;
         for diagnostic in &environment.diagnostics() {
@@ -450,6 +531,7 @@ impl<'a> Drive<'a> {
         let durable = commit.map_or_else(|| future::pending().left_future(), |(commit, _)| commit.right_future());
         tokio::select! {
             Some(input) = self.in_flight.next() => self.inputs.push_back(input),
+            Some(()) = self.children.next() => {}
             result = durable => {
                 let events = self.commit.take().map(|(_, events)| events).unwrap_or_default();
                 result?;
@@ -492,6 +574,34 @@ fn activated(state: &State) -> Arc<RunSpec> {
     Arc::new(spec)
 }
 
+/// What other runs are told with an event: that the caller gave them up, or that a called run ended.
+fn sent(state: &State, event: &Event) -> Option<Sent> {
+    let id = |what: &str, child: RunId| {
+        CommandId::derive(&Digest::of_parts([what.as_bytes(), child.to_string().as_bytes()]))
+    };
+    let (text, problem, spend) = match &event.body {
+        EventBody::ChildCancelled { child, .. } => {
+            let command = Command::Cancel { by: actor(state) };
+            return Some(Sent { id: id("cancel", *child), run: *child, command });
+        }
+        EventBody::RunCompleted { text, output, spend } => {
+            (output.as_ref().map_or_else(|| text.clone(), ToString::to_string), None, spend)
+        }
+        EventBody::RunFailed { message, partial, spend, .. } => (partial.clone(), Some(message.clone()), spend),
+        EventBody::RunCancelled { partial, spend, .. } => (partial.clone(), None, spend),
+        _ => return None,
+    };
+    state.called.as_ref()?;
+    let (run, child) = (state.spec.parent?, state.run);
+    let command = Command::ChildEnded { child, status: state.status(), text, problem, spend: *spend };
+    Some(Sent { id: id("child ended", child), run, command })
+}
+
+/// The persona as somebody who acts.
+fn actor(state: &State) -> Actor {
+    state.persona.as_ref().map_or(Actor::System, |persona| Actor::Persona(persona.name.clone()))
+}
+
 fn asked(state: &State, event: &Event) -> Option<Approval> {
     let EventBody::ApprovalRequested { approval, .. } = &event.body else { return None };
     let asked = |phase: &Phase| match phase {
@@ -503,13 +613,16 @@ fn asked(state: &State, event: &Event) -> Option<Approval> {
 
 /// What of a journal belongs into the audit log: what people decided, what was refused, how it ended.
 fn audited(state: &State, event: &Event) -> Option<NewAudit> {
-    let persona = state.persona.as_ref().map_or(Actor::System, |persona| Actor::Persona(persona.name.clone()));
+    let persona = actor(state);
     let (actor, action, target, detail) = match &event.body {
         EventBody::ApprovalDecided { approval, ruling } => {
             (ruling.by.clone(), "approval.decided", approval.to_string(), json!({ "answer": ruling.answer.name() }))
         }
         EventBody::ToolCallRefused { call_id, reason, .. } => {
             (persona, "tool.refused", call_id.clone(), json!({ "reason": reason }))
+        }
+        EventBody::ChildStarted { call_id, child, persona: called, .. } => {
+            (persona, "run.call", child.to_string(), json!({ "persona": called, "call": call_id }))
         }
         EventBody::ToolCallInDoubt { call_id } => (Actor::System, "tool.in_doubt", call_id.clone(), json!({})),
         EventBody::CancelRequested { by } => (by.clone(), "run.cancel", state.run.to_string(), json!({})),

@@ -5,6 +5,8 @@
 //! Leaves out vendors, SQL, surfaces, files: those stand behind [`masque_types::model::Model`],
 //! [`masque_store::Store`] and [`environment::Environments`].
 
+mod calling;
+pub mod children;
 pub mod compaction;
 pub mod driver;
 pub mod environment;

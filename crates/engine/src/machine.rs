@@ -9,20 +9,25 @@ use std::collections::HashSet;
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Question, Ruling},
-    event::{BlobRef, Event, EventBody, FailReason},
-    id::Epoch,
-    message::ToolCall,
+    child::{ChildMode, ChildStop, child_run},
+    cost::Spend,
+    digest::Digest,
+    event::{BlobRef, Event, EventBody, FailReason, Refusal},
+    id::{Epoch, RunId},
+    message::{Part, ToolCall},
     model::{ModelError, ModelReply, ModelRequest},
-    run::Command,
+    run::{Command, RunStatus},
     time::Timestamp,
-    tool::{EffectClass, Invocation, ProbeAnswer, ToolSpec},
+    tool::{EffectClass, Invocation, ProbeAnswer, ToolOutput, ToolSpec},
 };
 
 use crate::{
-    output::Bounded,
+    calling,
+    children::{ChildRequest, Resolved, StartChild},
+    output::{self, Bounded},
     planning,
     schema::Schemas,
-    state::{OpenModelCall, Phase, State},
+    state::{ChildState, OpenModelCall, Phase, State},
 };
 
 /// What happened.
@@ -56,6 +61,20 @@ pub enum Input {
         call_id: String,
         /// What the world says.
         answer: Probed,
+    },
+    /// A persona that is to be called was looked up.
+    ChildResolved {
+        /// The call.
+        call_id: String,
+        /// Who was found, or why nobody can be called; for the model.
+        resolved: Result<Resolved, String>,
+    },
+    /// A called run exists, or cannot.
+    ChildReady {
+        /// The run.
+        child: RunId,
+        /// Why it cannot; for the model.
+        started: Result<(), String>,
     },
     /// Someone wants the turn stopped.
     Interrupted {
@@ -109,6 +128,12 @@ pub enum Action {
     },
     /// Ask whether a call happened; brings [`Input::Probed`].
     Probe(Invocation),
+    /// Look up a persona that is to be called; brings [`Input::ChildResolved`].
+    ResolveChild(Box<ChildRequest>),
+    /// Make sure that a called run exists; brings [`Input::ChildReady`].
+    StartChild(StartChild),
+    /// Drive a called run beside this one. Its end comes as a command.
+    DriveChild(RunId),
     /// Give up all that is under way: the turn is over.
     Abandon,
 }
@@ -131,6 +156,10 @@ pub struct Machine {
     schemas: Schemas,
     /// Calls whose probe is under way; a new worker probes again.
     probing: HashSet<String>,
+    /// Calls whose persona is being looked up.
+    resolving: HashSet<String>,
+    /// Called runs that this worker has seen to.
+    started: HashSet<RunId>,
     activating: bool,
 }
 
@@ -138,7 +167,15 @@ impl Machine {
     /// Takes a folded state under a lease.
     #[must_use]
     pub fn new(state: State, epoch: Epoch) -> Self {
-        Self { state, epoch, schemas: Schemas::default(), probing: HashSet::new(), activating: false }
+        Self {
+            state,
+            epoch,
+            schemas: Schemas::default(),
+            probing: HashSet::new(),
+            resolving: HashSet::new(),
+            started: HashSet::new(),
+            activating: false,
+        }
     }
 
     /// Puts another state in place, keeping what is compiled: for a replay, which decides at every event anew.
@@ -146,6 +183,8 @@ impl Machine {
         self.state = state;
         self.epoch = epoch;
         self.probing.clear();
+        self.resolving.clear();
+        self.started.clear();
         self.activating = false;
     }
 
@@ -176,7 +215,13 @@ impl Machine {
         }
         if self.state.turn_over && !turn_was_over {
             self.probing.clear();
+            self.resolving.clear();
             step.actions = vec![Action::Abandon];
+        }
+        if self.state.outcome.is_none() {
+            // Also those that another worker began: without one that drives them nothing happens in them.
+            let unseen = self.state.children.iter().filter(|child| self.started.insert(child.child));
+            step.actions.extend(unseen.map(|child| Action::StartChild(calling::start(child))));
         }
         step
     }
@@ -195,7 +240,12 @@ impl Machine {
             let fresh = match &action {
                 Action::Activate => !std::mem::replace(&mut self.activating, true),
                 Action::Probe(invocation) => self.probing.insert(invocation.call.id.clone()),
-                Action::CallModel(_) | Action::CallTool { .. } | Action::Abandon => true,
+                Action::ResolveChild(request) => self.resolving.insert(request.call_id.clone()),
+                Action::CallModel(_)
+                | Action::CallTool { .. }
+                | Action::StartChild(_)
+                | Action::DriveChild(_)
+                | Action::Abandon => true,
             };
             if fresh {
                 step.actions.push(action);
@@ -217,7 +267,19 @@ impl Machine {
                 self.tool_ended(call_id, output, duration_ms, &mut step.blobs)
             }
             Input::Probed { call_id, answer } => self.probed(call_id, answer, step),
+            Input::ChildResolved { call_id, resolved } => self.child_resolved(call_id, resolved, now, step),
+            Input::ChildReady { child, started: Ok(()) } => {
+                step.actions.push(Action::DriveChild(child));
+                Vec::new()
+            }
+            Input::ChildReady { child, started: Err(problem) } => {
+                let ended = Ended { status: RunStatus::Failed, text: String::new(), problem: Some(problem) };
+                self.child_ended(child, ended, Spend::default(), now, step)
+            }
             Input::Interrupted { by, partial } => self.interrupted(by, partial),
+            Input::Command(Command::ChildEnded { child, status, text, problem, spend }) => {
+                self.child_ended(child, Ended { status, text, problem }, spend, now, step)
+            }
             Input::Command(command) => self.commanded(command, now),
             Input::Tick => self.overdue(now),
         }
@@ -258,7 +320,13 @@ impl Machine {
         blobs: &mut Vec<Vec<u8>>,
     ) -> Vec<EventBody> {
         let running = |call: &crate::state::CallState| {
-            call.call.id == call_id && matches!(call.phase, Phase::Running { .. } | Phase::Interrupted { .. })
+            call.call.id == call_id
+                && match call.phase {
+                    Phase::Running { .. } | Phase::Interrupted { .. } => true,
+                    // So it stands in a journal: the result follows the end of the called run.
+                    Phase::Child { child, .. } => !self.state.children.iter().any(|open| open.child == child),
+                    _ => false,
+                }
         };
         if !self.state.calls.iter().any(running) {
             return Vec::new();
@@ -293,10 +361,6 @@ impl Machine {
             Command::Cancel { by } if self.state.cancelled_by.is_none() => vec![EventBody::CancelRequested { by }],
             Command::Cancel { .. } => Vec::new(),
             Command::Interrupt { by } => self.interrupted(by, String::new()),
-            _ if !self.state.spec.conversation => Vec::new(),
-            Command::Say { parts, by, model } => vec![EventBody::UserSaid { parts, by, model }],
-            Command::Finish { by } => vec![EventBody::FinishRequested { by }],
-            Command::SetPolicy { mode, narrow, by } => vec![EventBody::PolicyChanged { mode, narrow, by }],
             Command::Answer { approval, digest, ruling } => {
                 let fits = |question: &&masque_types::approval::Approval| {
                     question.id == approval
@@ -309,6 +373,12 @@ impl Machine {
                     None => self.overdue(now),
                 }
             }
+            // Taken apart before.
+            Command::ChildEnded { .. } => Vec::new(),
+            _ if !self.state.spec.conversation => Vec::new(),
+            Command::Say { parts, by, model } => vec![EventBody::UserSaid { parts, by, model }],
+            Command::Finish { by } => vec![EventBody::FinishRequested { by }],
+            Command::SetPolicy { mode, narrow, by } => vec![EventBody::PolicyChanged { mode, narrow, by }],
         }
     }
 
@@ -331,8 +401,115 @@ impl Machine {
             .filter(|question| !matches!(question.question, Question::InDoubt { .. }))
             .filter(|question| question.deadline.is_some_and(|deadline| deadline <= now))
             .map(|question| EventBody::ApprovalDecided { approval: question.id, ruling: deny() })
+            .chain(self.late_children(now))
             .collect()
     }
+
+    /// Called runs whose time is over are told to stop; their calls fail at once.
+    fn late_children(&self, now: Timestamp) -> impl Iterator<Item = EventBody> {
+        let late = move |child: &&ChildState| !child.stopping && child.deadline.is_some_and(|deadline| deadline <= now);
+        self.state.children.iter().filter(late).flat_map(move |open| {
+            let cancelled = EventBody::ChildCancelled { child: open.child, reason: ChildStop::Timeout };
+            let told = self.waiting_call(open.child).map(|(call_id, since)| EventBody::ToolCallFinished {
+                call_id,
+                content: vec![Part::text(output::child_late(&open.persona))],
+                is_error: true,
+                whole: None,
+                duration_ms: millis_between(since, now),
+            });
+            std::iter::once(cancelled).chain(told)
+        })
+    }
+
+    /// The call that waits for a called run, and since when.
+    fn waiting_call(&self, run: RunId) -> Option<(String, Timestamp)> {
+        self.state.calls.iter().find_map(|call| match call.phase {
+            Phase::Child { child, since, .. } if child == run => Some((call.call.id.clone(), since)),
+            _ => None,
+        })
+    }
+
+    fn child_resolved(
+        &mut self,
+        call_id: String,
+        resolved: Result<Resolved, String>,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Vec<EventBody> {
+        self.resolving.remove(&call_id);
+        let open = |call: &&crate::state::CallState| {
+            call.call.id == call_id && matches!(call.phase, Phase::Proposed | Phase::Cleared)
+        };
+        let Some(call) = self.state.calls.iter().find(open) else { return Vec::new() };
+        let Some(request) = calling::request(&self.state, call) else { return Vec::new() };
+        let Resolved { budget, package, .. } = match resolved {
+            Ok(resolved) => resolved,
+            Err(message) => {
+                return vec![EventBody::ToolCallRefused { call_id, reason: Refusal::NotCallable, message }];
+            }
+        };
+        let child = child_run(self.state.run, &call_id, now);
+        let persona = request.call.persona.clone();
+        let mut events = vec![EventBody::ChildStarted {
+            call_id: call_id.clone(),
+            child,
+            persona: persona.clone(),
+            package: BlobRef { digest: Digest::of(&package), bytes: package.len() as u64 },
+            mode: request.mode,
+            reserved: calling::reserved(&self.state, request.mode, budget),
+            deadline: request.call.deadline(now),
+        }];
+        step.blobs.push(package);
+        if request.mode == ChildMode::Async {
+            events.push(EventBody::ToolCallFinished {
+                call_id,
+                content: vec![Part::text(output::child_started(&persona, child))],
+                is_error: false,
+                whole: None,
+                duration_ms: 0,
+            });
+        }
+        events
+    }
+
+    /// The one end of a called run: its spend counts, and whoever waits for its result gets it.
+    fn child_ended(&self, child: RunId, ended: Ended, spend: Spend, now: Timestamp, step: &mut Step) -> Vec<EventBody> {
+        let Some(open) = self.state.children.iter().find(|open| open.child == child) else { return Vec::new() };
+        let status = ended.status;
+        let text = output::child_result(&open.persona, status, &ended.text, ended.problem.as_deref());
+        if open.mode == ChildMode::Async {
+            let text = output::child_note(&open.persona, child, &text);
+            let Bounded { content: note, whole, .. } = output::bounded(ToolOutput::text(text));
+            step.blobs.extend(whole.map(|(_, bytes)| bytes));
+            return vec![EventBody::ChildEnded { child, status, spend, note }];
+        }
+        let mut events = vec![EventBody::ChildEnded { child, status, spend, note: Vec::new() }];
+        let Some((call_id, since)) = self.waiting_call(child) else { return events };
+        let is_error = status != RunStatus::Completed;
+        let Bounded { content, whole, .. } = match open.mode {
+            // It becomes the run's own result, which is whole.
+            ChildMode::Handoff => Bounded { content: vec![Part::text(text)], is_error, whole: None },
+            _ => output::bounded(ToolOutput { content: vec![Part::text(text)], is_error }),
+        };
+        let whole = whole.map(|(reference, bytes)| {
+            step.blobs.push(bytes);
+            reference
+        });
+        let duration_ms = millis_between(since, now);
+        events.push(EventBody::ToolCallFinished { call_id, content, is_error, whole, duration_ms });
+        events
+    }
+}
+
+/// How a called run ended.
+struct Ended {
+    status: RunStatus,
+    text: String,
+    problem: Option<String>,
+}
+
+fn millis_between(since: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A provider may give two calls of one answer the same id; results could not be told apart then.

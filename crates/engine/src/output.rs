@@ -7,7 +7,9 @@ use masque_types::{
     approval::{Answer, Question},
     digest::Digest,
     event::BlobRef,
+    id::RunId,
     message::Part,
+    run::RunStatus,
     tool::ToolOutput,
 };
 
@@ -56,6 +58,31 @@ pub fn bounded(output: ToolOutput) -> Bounded {
 pub(crate) const GIVEN_UP: &str = "The call was not completed: the turn was stopped.";
 /// The result of a call that a turn ended after it had begun.
 pub(crate) const GIVEN_UP_UNKNOWN: &str = "The turn was stopped while the call was under way: nobody knows whether it took effect. Look before you repeat it.";
+
+/// The result of a call whose persona did not answer in time.
+pub(crate) fn child_late(persona: &str) -> String {
+    format!("{persona} did not answer in time and was told to stop. What it has done so far stays done.")
+}
+
+/// The result of a call that does not wait.
+pub(crate) fn child_started(persona: &str, child: RunId) -> String {
+    format!("{persona} works on it as {child}. Its result comes as a message when it is there; go on meanwhile.")
+}
+
+/// What a caller is told about the end of a called run.
+pub(crate) fn child_result(persona: &str, status: RunStatus, text: &str, problem: Option<&str>) -> String {
+    if status == RunStatus::Completed {
+        return text.to_owned();
+    }
+    let why = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+    let partial = if text.is_empty() { String::new() } else { format!("\nWhat it said last:\n{text}") };
+    format!("{persona} has no result, its run {}{why}.{partial}", status.name())
+}
+
+/// The message that brings a result that no call waits for.
+pub(crate) fn child_note(persona: &str, child: RunId, text: &str) -> String {
+    format!("[The result of {persona}, called before as {child}]\n{text}")
+}
 
 pub(crate) fn denied(by: &Actor, reason: Option<&str>) -> String {
     let reason = reason.map(|reason| format!(" Reason: {}.", reason.trim_end_matches('.'))).unwrap_or_default();

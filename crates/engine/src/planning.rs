@@ -21,7 +21,7 @@ use masque_types::{
 use serde_json::Value;
 
 use crate::{
-    compaction,
+    calling, compaction,
     machine::Action,
     schema::Schemas,
     state::{CallState, OpenModelCall, Phase, State},
@@ -51,8 +51,31 @@ impl Plan {
 
 /// Plans the next events and actions; both empty when the run waits for something under way or for a human.
 pub(crate) fn plan(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
+    let mut plan = next(state, schemas, now);
+    if let [end] = plan.events.as_mut_slice()
+        && let Some(first) = before_end(state, end)
+    {
+        *end = first;
+    }
+    plan
+}
+
+/// What has to be said before a run or a turn ends, one event at a time: what becomes of all that is open.
+fn before_end(state: &State, end: &EventBody) -> Option<EventBody> {
+    match end {
+        EventBody::TurnEnded { .. } => {
+            lost_work(state).or_else(|| closed_question(state)).or_else(|| calling::stopped(state, true))
+        }
+        EventBody::RunCompleted { .. } | EventBody::RunFailed { .. } | EventBody::RunCancelled { .. } => {
+            lost_work(state).or_else(|| calling::stopped(state, false))
+        }
+        _ => None,
+    }
+}
+
+fn next(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     if let Some(end) = ending(state, now) {
-        return Plan::event(lost_work(state).or_else(|| closed_question(state, &end)).unwrap_or(end));
+        return Plan::event(end);
     }
     if state.turn_over {
         return Plan::default();
@@ -64,6 +87,9 @@ pub(crate) fn plan(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan
         return plan_calls(state, schemas, now);
     }
     if state.model_call.is_some() {
+        return Plan::default();
+    }
+    if state.awaits_children() {
         return Plan::default();
     }
     if let Some(finish) = state.unjudged {
@@ -97,10 +123,7 @@ pub(crate) fn lost_model_call(state: &State) -> Option<EventBody> {
 
 /// A question that nobody needs to answer any more when a turn ends. The end of the whole run closes its questions by
 /// itself.
-fn closed_question(state: &State, end: &EventBody) -> Option<EventBody> {
-    if !matches!(end, EventBody::TurnEnded { .. }) {
-        return None;
-    }
+fn closed_question(state: &State) -> Option<EventBody> {
     let asked = state.questions().next()?;
     let answer = match asked.question {
         Question::InDoubt { .. } => Answer::Abort,
@@ -181,26 +204,37 @@ fn plan_calls(state: &State, schemas: &mut Schemas, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     if let Some(call) = state.calls.iter().find(|call| repeats(state, call) >= REPEATS_FATAL) {
         let message = format!("the model keeps repeating the same call of {}", call.call.tool);
-        let end = failed(state, FailReason::Loop, message);
-        return Plan::event(lost_work(state).or_else(|| closed_question(state, &end)).unwrap_or(end));
+        return Plan::event(failed(state, FailReason::Loop, message));
     }
     let mut running = state.calls.iter().filter(|call| matches!(call.phase, Phase::Running { .. })).count();
+    let mut free = state.free_calls();
     for (place, call) in state.calls.iter().enumerate() {
         match &call.phase {
             Phase::Proposed => match examine(state, schemas, call, now) {
                 Examined::Event(event) => plan.events.push(*event),
+                Examined::Clear(_) if state.calls_persona(call) => resolve_if_free(state, place, &mut free, &mut plan),
                 Examined::Clear(effect) => start_if_free(state, place, effect, &mut running, &mut plan),
             },
+            Phase::Cleared if state.calls_persona(call) => resolve_if_free(state, place, &mut free, &mut plan),
             Phase::Cleared => {
                 let effect = state.tool(&call.call.tool).map_or(EffectClass::Once, |tool| tool.effect);
                 start_if_free(state, place, effect, &mut running, &mut plan);
             }
             Phase::Interrupted { .. } => plan.actions.push(Action::Probe(invocation(state, call, call.attempts))),
             Phase::InDoubt { since } => plan.events.push(ask_about_doubt(state, call, *since)),
-            Phase::Asked(_) | Phase::Running { .. } | Phase::Settled(_) => {}
+            Phase::Asked(_) | Phase::Running { .. } | Phase::Child { .. } | Phase::Settled(_) => {}
         }
     }
     plan
+}
+
+fn resolve_if_free(state: &State, place: usize, free: &mut usize, plan: &mut Plan) {
+    if *free == 0 || state.blocked(place) {
+        return;
+    }
+    let Some(request) = state.calls.get(place).and_then(|call| calling::request(state, call)) else { return };
+    *free -= 1;
+    plan.actions.push(Action::ResolveChild(Box::new(request)));
 }
 
 fn start_if_free(state: &State, place: usize, effect: EffectClass, running: &mut usize, plan: &mut Plan) {
@@ -240,6 +274,11 @@ fn examine(state: &State, schemas: &mut Schemas, call: &CallState, now: Timestam
              finish with what you know."
         );
         return refuse(Refusal::Loop, message);
+    }
+    if tool.place == Place::Run
+        && let Some(problem) = calling::refusal(state, call)
+    {
+        return refuse(Refusal::NotCallable, problem);
     }
     let decision = state.policy.decide(&call.call, tool.effect);
     match decision.verdict {
@@ -409,18 +448,21 @@ fn reserve(state: &State) -> Result<(u64, MicroUsd), String> {
     let (limits, spend) = (&state.spec.limits, &state.spend);
     let answer = u64::from(state.route.max_output_tokens);
     let tokens = state.context_tokens.saturating_add(answer);
+    let (held_tokens, held_money) = calling::held(state);
     let usage = Usage { input_tokens: state.context_tokens, output_tokens: answer, ..Usage::default() };
     let micro_usd = state.price.cost(&usage);
     if let Some(limit) = limits.steps.filter(|limit| spend.steps.saturating_sub(state.steps_before_turn) >= *limit) {
         return Err(format!("the limit of {limit} model calls is used up"));
     }
-    if let Some(limit) = limits.tokens.filter(|limit| spend.usage.total().saturating_add(tokens) > *limit) {
+    if let Some(limit) =
+        limits.tokens.filter(|limit| spend.usage.total().saturating_add(held_tokens).saturating_add(tokens) > *limit)
+    {
         return Err(format!(
             "the next model call may take {tokens} tokens, {used} of {limit} are used",
             used = spend.usage.total()
         ));
     }
-    let money = |limit: &MicroUsd| spend.micro_usd.0.saturating_add(micro_usd.0) > limit.0;
+    let money = |limit: &MicroUsd| spend.micro_usd.0.saturating_add(held_money).saturating_add(micro_usd.0) > limit.0;
     if let Some(limit) = limits.micro_usd.filter(money) {
         return Err(format!("the next model call may cost {micro_usd}, {} of {limit} are spent", spend.micro_usd));
     }

@@ -4,6 +4,7 @@
 use masque_types::{
     actor::Channel,
     approval::Ruling,
+    child::ChildStop,
     event::{Event, EventBody},
     id::{RunId, Seq},
     model::{ModelError, ModelReply},
@@ -79,6 +80,7 @@ fn recorded_input(state: &State, event: &Event) -> Option<Input> {
         }
         EventBody::Recovered { worker } => Some(Input::Recovered { worker: worker.clone() }),
         EventBody::CancelRequested { by } => Some(Input::Command(Command::Cancel { by: by.clone() })),
+        EventBody::ChildCancelled { reason: ChildStop::Timeout, .. } => Some(Input::Tick),
         EventBody::InterruptRequested { by, partial } => {
             Some(Input::Interrupted { by: by.clone(), partial: partial.clone() })
         }

@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use masque_types::{
     actor::Actor,
     approval::{Answer, Approval, Question, Ruling},
-    cost::{MicroUsd, Price, Spend, Usage},
+    child::{Called, ChildMode, DEFAULT_PARALLEL},
+    cost::{Limits, MicroUsd, Price, Spend, Usage},
     digest::Digest,
-    event::{Event, EventBody, FailReason, Refusal},
+    event::{BlobRef, Event, EventBody, FailReason, Refusal},
     id::{ApprovalId, RunId, Seq},
     message::{AssistantMessage, Message, Part, ToolCall, ToolMessage},
     model::{FailureKind, FinishReason, Route},
@@ -15,7 +16,7 @@ use masque_types::{
     policy::{Mode, Policy, Rule},
     run::{ModelChoice, RunSpec, RunStatus},
     time::Timestamp,
-    tool::{EffectClass, ToolSpec},
+    tool::{EffectClass, Place, ToolSpec},
 };
 use serde_json::Value;
 
@@ -50,6 +51,12 @@ pub struct State {
     pub context_tokens: u64,
     /// The calls of the last answer that are not yet part of the conversation, in the model's order.
     pub calls: Vec<CallState>,
+    /// The runs that this one called and that have not ended, in the order of their starts.
+    pub children: Vec<ChildState>,
+    /// How this run was called; absent for one that a person started, and for a fork.
+    pub called: Option<Arc<Called>>,
+    /// The answer of a persona that the task was left to, until it is this run's own.
+    pub handed_off: Option<String>,
     /// The model call that is under way.
     pub model_call: Option<OpenModelCall>,
     /// The finished model calls.
@@ -110,6 +117,27 @@ pub struct OpenModelCall {
     pub reserved_micro_usd: MicroUsd,
 }
 
+/// A called run that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildState {
+    /// The run.
+    pub child: RunId,
+    /// The call that started it.
+    pub call_id: String,
+    /// Its persona.
+    pub persona: String,
+    /// The package that carries its task.
+    pub package: BlobRef,
+    /// How its result is taken.
+    pub mode: ChildMode,
+    /// What it may use.
+    pub reserved: Limits,
+    /// When the call is given up.
+    pub deadline: Option<Timestamp>,
+    /// Whether it was told to stop.
+    pub stopping: bool,
+}
+
 /// One tool call of the last answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallState {
@@ -147,6 +175,15 @@ pub enum Phase {
         /// When it was announced.
         since: Timestamp,
     },
+    /// Another persona works on it.
+    Child {
+        /// Its run.
+        child: RunId,
+        /// Whether its answer becomes the run's own.
+        handoff: bool,
+        /// When it was called.
+        since: Timestamp,
+    },
     /// It has a result for the model.
     Settled(ToolMessage),
 }
@@ -158,6 +195,8 @@ pub enum Waits {
     Answers,
     /// The person's next words.
     Words,
+    /// The ends of runs that it called.
+    Runs,
 }
 
 /// How a run ended.
@@ -203,31 +242,45 @@ impl State {
             });
         };
         let mut state = Self::new(run, Arc::new((**spec).clone()), *at);
-        for event in events.iter().skip(1) {
-            if event.seq != state.last_seq + 1 {
-                return Err(damaged(state.last_seq + 1, "the event is missing"));
-            }
-            state.apply(event);
-        }
+        state.take(events.get(1..).unwrap_or_default())?;
         Ok(state)
+    }
+
+    /// Takes the events that follow.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn take(&mut self, events: &[Event]) -> Result<(), crate::Error> {
+        for event in events {
+            let next = self.last_seq + 1;
+            if event.seq != next {
+                let what = "the event is missing".to_owned();
+                return Err(crate::Error::Damaged { run: self.run, seq: next, what });
+            }
+            self.apply(event);
+        }
+        Ok(())
     }
 
     fn new(run: RunId, spec: Arc<RunSpec>, at: Timestamp) -> Self {
         let task = Message::User { content: spec.task.clone() };
         Self {
             run,
+            spec: Arc::clone(&spec),
             route: Arc::new(spec.route.clone()),
             price: spec.price,
             context_limit: spec.context_tokens,
             policy: Arc::new(spec.policy.clone()),
             context_tokens: task.estimated_tokens(),
             messages: vec![Arc::new(task)],
-            spec,
             persona: None,
             tools: None,
             last_seq: 1,
             last_at: at,
             calls: Vec::new(),
+            children: Vec::new(),
+            called: spec.called.clone().map(Arc::new),
+            handed_off: None,
             model_call: None,
             step: 0,
             spend: Spend::default(),
@@ -257,7 +310,7 @@ impl State {
             Some(Outcome::Completed { .. }) => RunStatus::Completed,
             Some(Outcome::Failed { .. }) => RunStatus::Failed,
             Some(Outcome::Cancelled { .. }) => RunStatus::Cancelled,
-            None if self.turn_over || self.waits_for_humans_only() => RunStatus::Waiting,
+            None if self.turn_over || self.waits_for_others_only() => RunStatus::Waiting,
             None => RunStatus::Running,
         }
     }
@@ -265,7 +318,13 @@ impl State {
     /// What a run that waits waits for.
     #[must_use]
     pub fn waits(&self) -> Waits {
-        if self.turn_over { Waits::Words } else { Waits::Answers }
+        if self.turn_over {
+            Waits::Words
+        } else if self.questions().next().is_some() {
+            Waits::Answers
+        } else {
+            Waits::Runs
+        }
     }
 
     /// The open questions.
@@ -276,10 +335,11 @@ impl State {
         })
     }
 
-    /// When something happens by itself: the next deadline of a question, or the end of the active time.
+    /// When something happens by itself: the next deadline of a question or a called run, or the end of the active time.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
-        let deadline = self.questions().filter_map(|question| question.deadline).min();
+        let called = self.children.iter().filter(|child| !child.stopping).filter_map(|child| child.deadline);
+        let deadline = self.questions().filter_map(|question| question.deadline).chain(called).min();
         let wall = self.spec.limits.wall.zip(self.active_since);
         let out_of_time = wall.map(|(wall, since)| since.plus(wall.saturating_sub(self.active)));
         match (deadline, out_of_time) {
@@ -327,29 +387,68 @@ impl State {
         self.tools.as_deref()?.iter().find(|tool| tool.name == name)
     }
 
-    fn waits_for_humans_only(&self) -> bool {
+    fn waits_for_others_only(&self) -> bool {
         let busy =
             |phase: &Phase| matches!(phase, Phase::Running { .. } | Phase::Interrupted { .. } | Phase::InDoubt { .. });
-        self.model_call.is_none()
-            && self.cancelled_by.is_none()
-            && self.questions().next().is_some()
+        let stopping = self.cancelled_by.is_some() || self.interrupted_by.is_some() || self.finished_by.is_some();
+        let waits = self.questions().next().is_some()
+            || self.calls.iter().enumerate().any(|(place, call)| match call.phase {
+                Phase::Child { .. } => true,
+                Phase::Proposed | Phase::Cleared => self.held_back(place),
+                _ => false,
+            })
+            || self.awaits_children();
+        waits
+            && !stopping
+            && self.model_call.is_none()
             && !self.calls.iter().any(|call| busy(&call.phase))
             && self.calls.iter().enumerate().all(|(place, call)| match call.phase {
-                Phase::Proposed | Phase::Cleared => self.blocked(place),
+                Phase::Proposed | Phase::Cleared => self.held_back(place),
                 _ => true,
             })
     }
 
-    /// Whether a call must wait for an earlier one: only pure calls run beside each other.
+    /// Whether the model has given its answer and called runs are yet to be waited for. A conversation does not wait: the
+    /// person may speak meanwhile.
+    #[must_use]
+    pub fn awaits_children(&self) -> bool {
+        self.unjudged.is_some() && !self.spec.conversation && self.children.iter().any(|child| !child.stopping)
+    }
+
+    /// How many more runs may be called now.
+    #[must_use]
+    pub fn free_calls(&self) -> usize {
+        let parallel = self.persona.as_ref().and_then(|persona| persona.delegate.parallel).unwrap_or(DEFAULT_PARALLEL);
+        let open = self.children.iter().filter(|child| !child.stopping).count();
+        (parallel as usize).saturating_sub(open)
+    }
+
+    /// Whether a call is one of another persona.
+    #[must_use]
+    pub fn calls_persona(&self, call: &CallState) -> bool {
+        self.tool(&call.call.tool).is_some_and(|tool| tool.place == Place::Run)
+    }
+
+    /// Whether a call must wait for others before it may begin.
+    #[must_use]
+    pub fn held_back(&self, place: usize) -> bool {
+        let full = |call: &CallState| self.calls_persona(call) && self.free_calls() == 0;
+        self.blocked(place) || self.calls.get(place).is_some_and(full)
+    }
+
+    /// Whether a call must wait for an earlier one: only pure calls and calls of other personas run beside each other.
     #[must_use]
     pub fn blocked(&self, place: usize) -> bool {
-        let pure = |call: &CallState| self.tool(&call.call.tool).is_none_or(|tool| tool.effect == EffectClass::Pure);
+        let light = |call: &CallState| {
+            let tool = self.tool(&call.call.tool);
+            tool.is_none_or(|tool| tool.effect == EffectClass::Pure || tool.place == Place::Run)
+        };
         let Some(this) = self.calls.get(place) else { return false };
         self.calls
             .iter()
             .take(place)
             .filter(|earlier| !matches!(earlier.phase, Phase::Settled(_)))
-            .any(|earlier| !pure(earlier) || !pure(this))
+            .any(|earlier| !light(earlier) || !light(this))
     }
 
     /// Takes one event into the state.
@@ -392,6 +491,7 @@ impl State {
             }
             EventBody::ToolCallFinished { call_id, content, is_error, .. } => {
                 self.count_repeat(call_id, content);
+                self.take_handoff(call_id, content, *is_error);
                 self.settle(call_id, content.clone(), *is_error);
             }
             EventBody::ToolCallRefused { call_id, message, reason } => {
@@ -437,6 +537,34 @@ impl State {
                 self.say(Message::user(output::repair_request(errors)));
             }
             EventBody::CancelRequested { by } => self.cancelled_by = Some(by.clone()),
+            EventBody::ChildStarted { call_id, child, persona, package, mode, reserved, deadline } => {
+                let called = ChildState {
+                    child: *child,
+                    call_id: call_id.clone(),
+                    persona: persona.clone(),
+                    package: *package,
+                    mode: *mode,
+                    reserved: *reserved,
+                    deadline: *deadline,
+                    stopping: false,
+                };
+                self.children.push(called);
+                if *mode != ChildMode::Async {
+                    let handoff = *mode == ChildMode::Handoff;
+                    let phase = Phase::Child { child: *child, handoff, since: event.at };
+                    self.with_call(call_id, |call| call.phase = phase);
+                }
+            }
+            EventBody::ChildCancelled { child, .. } => {
+                let stopped = self.children.iter_mut().filter(|open| open.child == *child);
+                stopped.for_each(|open| open.stopping = true);
+            }
+            EventBody::ChildEnded { child, spend, note, .. } => {
+                self.children.retain(|open| open.child != *child);
+                self.spend.usage += spend.usage;
+                self.spend.micro_usd = MicroUsd(self.spend.micro_usd.0.saturating_add(spend.micro_usd.0));
+                self.queued.extend_from_slice(note);
+            }
             EventBody::TurnEnded { .. } => self.end_turn(),
             EventBody::UserSaid { parts, model, .. } => self.hear(parts, model.as_deref()),
             EventBody::InterruptRequested { by, partial } => self.interrupt(by, partial),
@@ -471,6 +599,9 @@ impl State {
         self.spend = Spend::default();
         self.model_call = None;
         self.model_failure = None;
+        // What the parent called answers to the parent.
+        self.children.clear();
+        self.called = None;
         self.steps_before_turn = 0;
         self.interrupted_by = None;
         self.finished_by = None;
@@ -480,12 +611,14 @@ impl State {
         self.active = Duration::ZERO;
         self.active_since = (!self.turn_over).then_some(self.last_at);
         for call in &mut self.calls {
-            if let Phase::Asked(approval) = &call.phase {
-                call.phase = match approval.question {
+            call.phase = match &call.phase {
+                Phase::Asked(approval) => match approval.question {
                     Question::InDoubt { announced_at, .. } => Phase::InDoubt { since: announced_at },
                     _ => Phase::Proposed,
-                };
-            }
+                },
+                Phase::Child { since, .. } => Phase::InDoubt { since: *since },
+                _ => continue,
+            };
         }
         if let Some(route) = route {
             self.route = Arc::new(route.clone());
@@ -505,10 +638,11 @@ impl State {
         self.unjudged = None;
         self.repairs = 0;
         self.repeats.clear();
+        self.handed_off = None;
         for call in &mut self.calls {
             let text = match &call.phase {
                 Phase::Settled(_) => continue,
-                Phase::InDoubt { .. } if call.attempts > 0 => output::GIVEN_UP_UNKNOWN,
+                Phase::InDoubt { .. } | Phase::Child { .. } => output::GIVEN_UP_UNKNOWN,
                 _ => output::GIVEN_UP,
             };
             call.phase = Phase::Settled(ToolMessage {
@@ -547,7 +681,7 @@ impl State {
     fn change_policy(&mut self, mode: Option<Mode>, narrow: &[Rule]) {
         let mut policy = (*self.policy).clone();
         policy.mode = mode.unwrap_or(policy.mode);
-        policy.ceiling.extend_from_slice(narrow);
+        narrow.iter().cloned().for_each(|rule| policy.narrow(rule));
         self.policy = Arc::new(policy);
     }
 
@@ -610,6 +744,16 @@ impl State {
         self.decisions.push(output::decision_line(&question.question, &ruling.answer, by));
     }
 
+    /// The answer of a persona that the task was left to is the run's own, unless that has a form of its own to satisfy.
+    fn take_handoff(&mut self, call_id: &str, content: &[Part], is_error: bool) {
+        let handed =
+            |call: &CallState| call.call.id == call_id && matches!(call.phase, Phase::Child { handoff: true, .. });
+        let has_form = self.persona.as_ref().is_some_and(|persona| persona.output_schema.is_some());
+        if !is_error && (self.spec.conversation || !has_form) && self.calls.iter().any(handed) {
+            self.handed_off = Some(masque_types::message::joined_text(content));
+        }
+    }
+
     fn settle(&mut self, call_id: &str, content: Vec<Part>, is_error: bool) {
         self.with_call(call_id, |call| {
             let tool = call.call.tool.clone();
@@ -647,6 +791,10 @@ impl State {
                 if let Phase::Settled(message) = call.phase {
                     self.say(Message::Tool(message));
                 }
+            }
+            if let Some(text) = self.handed_off.take().filter(|_| !self.turn_over) {
+                self.say(Message::Assistant(AssistantMessage { text, ..AssistantMessage::default() }));
+                self.unjudged = Some(FinishReason::Stop);
             }
         }
         if self.calls.is_empty() && self.model_call.is_none() && !self.queued.is_empty() {

@@ -12,6 +12,7 @@ mod display_keys;
 mod file;
 mod foreign_keys;
 mod front_matter;
+pub mod handoff;
 mod hooks;
 mod host;
 mod instructions;

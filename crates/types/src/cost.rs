@@ -132,6 +132,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The tighter of two limits, kind by kind: combining can only shrink.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {

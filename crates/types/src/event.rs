@@ -9,14 +9,15 @@ use serde_json::Value;
 use crate::{
     actor::Actor,
     approval::{Question, Ruling},
-    cost::{MicroUsd, Spend, Usage},
+    child::{ChildMode, ChildStop},
+    cost::{Limits, MicroUsd, Spend, Usage},
     digest::Digest,
     id::{ApprovalId, Epoch, RunId, Seq},
     message::{AssistantMessage, Part, ToolCall},
     model::{Failure, FinishReason, Receipt, Route},
     persona::Persona,
     policy::{Mode, Rule},
-    run::{ModelChoice, RunSpec},
+    run::{ModelChoice, RunSpec, RunStatus},
     time::Timestamp,
     tool::{EffectClass, ToolSpec},
 };
@@ -203,6 +204,44 @@ pub enum EventBody {
         /// Who.
         by: Actor,
     },
+    /// Another persona is called, in a run of its own. Committed before that run exists.
+    ChildStarted {
+        /// The call.
+        call_id: String,
+        /// The called run.
+        child: RunId,
+        /// Its persona.
+        persona: String,
+        /// The package that carries the task.
+        package: BlobRef,
+        /// How its result is taken.
+        mode: ChildMode,
+        /// Tokens and money that it may use; reserved until it ended.
+        #[serde(default, skip_serializing_if = "Limits::is_empty")]
+        reserved: Limits,
+        /// When the call is given up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// A called run is told to stop; nobody waits for its result any more.
+    ChildCancelled {
+        /// The called run.
+        child: RunId,
+        /// Why.
+        reason: ChildStop,
+    },
+    /// A called run ended. The only event that says so.
+    ChildEnded {
+        /// The called run.
+        child: RunId,
+        /// Where it stands.
+        status: RunStatus,
+        /// What it used; counts for the caller too.
+        spend: Spend,
+        /// What the model is told, when no call waits for the result.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        note: Vec<Part>,
+    },
     /// The model's answer ended a turn of a conversation, or the turn could not go on. The run waits for the person's next
     /// words. Calls that were not settled are given up.
     TurnEnded {
@@ -315,6 +354,8 @@ pub enum Refusal {
     BadArguments,
     /// The same call with the same arguments was made too often.
     Loop,
+    /// The persona that was to be called cannot be, or not from here.
+    NotCallable,
 }
 
 /// Why a run failed.
@@ -376,6 +417,9 @@ impl EventBody {
             Self::ContextCompacted { .. } => "context_compacted",
             Self::OutputRejected { .. } => "output_rejected",
             Self::CancelRequested { .. } => "cancel_requested",
+            Self::ChildStarted { .. } => "child_started",
+            Self::ChildCancelled { .. } => "child_cancelled",
+            Self::ChildEnded { .. } => "child_ended",
             Self::TurnEnded { .. } => "turn_ended",
             Self::UserSaid { .. } => "user_said",
             Self::InterruptRequested { .. } => "interrupt_requested",
@@ -395,6 +439,7 @@ impl EventBody {
             | Self::ToolCallFinished { call_id, .. }
             | Self::ToolCallRefused { call_id, .. }
             | Self::ToolCallInDoubt { call_id }
+            | Self::ChildStarted { call_id, .. }
             | Self::ApprovalRequested { call_id, .. } => Some(call_id),
             _ => None,
         }

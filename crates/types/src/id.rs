@@ -63,6 +63,13 @@ macro_rules! id {
             pub fn derive(digest: &Digest) -> Self {
                 Self(digest.first_128_bits())
             }
+
+            /// Like [`derive`](Self::derive), but sorts by time with ids that were made from a clock.
+            #[must_use]
+            pub fn derive_at(at: crate::time::Timestamp, digest: &Digest) -> Self {
+                let millis = u128::try_from(at.0.max(0)).unwrap_or_default() & 0xffff_ffff_ffff;
+                Self(millis << 80 | digest.first_128_bits() >> 48)
+            }
         }
 
         impl fmt::Display for $name {

@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod approval;
+pub mod child;
 pub mod cost;
 pub mod diagnostic;
 pub mod digest;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     actor::Actor,
     approval::{ApprovalTerms, Ruling},
+    child::Called,
     cost::{Limits, Price, Spend},
     digest::Digest,
     id::{ApprovalId, RunId, Seq},
@@ -40,6 +41,9 @@ pub struct RunSpec {
     /// The run that called this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// How it was called by that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
     /// Whether it is a conversation: a person speaks again after each answer, until the person ends it. Limits of model
     /// calls and time then count from turn to turn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -162,6 +166,20 @@ pub enum Command {
     Finish {
         /// Who wants it.
         by: Actor,
+    },
+    /// A called run ended. Sent once, with its last event.
+    ChildEnded {
+        /// The called run.
+        child: RunId,
+        /// Where it stands.
+        status: RunStatus,
+        /// Its answer, or as much as there is of one.
+        text: String,
+        /// Why there is no answer, for people and models.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+        /// What it used.
+        spend: Spend,
     },
     /// Changes what a conversation may do from here on.
     SetPolicy {

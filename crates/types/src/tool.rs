@@ -54,6 +54,8 @@ pub enum Place {
     Remote,
     /// A person answers: the run waits durably.
     Human,
+    /// Another persona answers, in a run of its own: the run waits durably.
+    Run,
 }
 
 impl Place {
@@ -65,6 +67,7 @@ impl Place {
             Self::Sandbox => "sandbox",
             Self::Remote => "remote",
             Self::Human => "human",
+            Self::Run => "run",
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, ApprovalTerms, Question, Ruling},
+    child::{Ancestor, Called, ChildMode, ChildStop},
     cost::{Limits, MicroUsd, Price, Spend, Usage},
     digest::Digest,
     event::{BlobRef, DecodeError, EVENT_VERSION, EventBody, FailReason, Refusal, TurnFailure, decode},
@@ -18,13 +19,13 @@ use masque_types::{
     model::{Attempt, Failure, FailureKind, FinishReason, Receipt, Route},
     persona::{McpServer, McpTransport, ModelPreference, Persona, SandboxLimits, SandboxSpec},
     policy::{Mode, Policy, Rule, ToolSelection, Verdict},
-    run::{ModelChoice, RunSpec, SandboxMode},
+    run::{ModelChoice, RunSpec, RunStatus, SandboxMode},
     time::Timestamp,
     tool::{EffectClass, Place, ToolSpec},
 };
 use serde_json::{Value, json};
 
-const JOURNALS: [&str; 4] = ["completed", "failed", "forked", "conversation"];
+const JOURNALS: [&str; 5] = ["completed", "failed", "forked", "conversation", "calling"];
 
 /// Names the kinds; a new one does not compile before it stands here, and then wants a place in a golden journal.
 const fn number(body: &EventBody) -> usize {
@@ -55,9 +56,12 @@ const fn number(body: &EventBody) -> usize {
         EventBody::InterruptRequested { .. } => 23,
         EventBody::FinishRequested { .. } => 24,
         EventBody::PolicyChanged { .. } => 25,
+        EventBody::ChildStarted { .. } => 26,
+        EventBody::ChildCancelled { .. } => 27,
+        EventBody::ChildEnded { .. } => 28,
     }
 }
-const KINDS: usize = 26;
+const KINDS: usize = 29;
 
 fn file(version: u32, name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}/{name}.jsonl"))
@@ -104,7 +108,7 @@ fn a_newer_version_and_damage_are_told_apart() {
 #[ignore = "writes the golden files that are not there yet"]
 #[expect(clippy::disallowed_methods, reason = "this crate has no other files and no library for them")]
 fn write_the_golden_files_of_this_version() {
-    for (name, bodies) in JOURNALS.into_iter().zip([completed(), failed(), forked(), conversation()]) {
+    for (name, bodies) in JOURNALS.into_iter().zip([completed(), failed(), forked(), conversation(), calling()]) {
         let line = |(place, body): (usize, &EventBody)| {
             let (seq, epoch, body) = (place + 1, u64::from(place > 1), serde_json::to_string(body).unwrap());
             let at = 1_800_000_000_000_u64 + 1_000 * place as u64;
@@ -349,6 +353,74 @@ fn conversation() -> Vec<EventBody> {
     bodies
 }
 
+/// A run that was called, and that calls others: one waits, one is told to stop, one brings its result later.
+fn calling() -> Vec<EventBody> {
+    let mut bodies = beginning();
+    if let Some(EventBody::RunCreated { spec }) = bodies.first_mut() {
+        let ancestor = Ancestor {
+            run: RunId::derive(&Digest::of("caller")),
+            persona: "architect".into(),
+            digest: Digest::of("architect"),
+        };
+        let package = BlobRef { digest: Digest::of("package"), bytes: 300 };
+        spec.called = Some(Called { call_id: "c0".into(), lineage: vec![ancestor], depth_left: 1, package });
+    }
+    let child = |name: &str| RunId::derive_at(Timestamp(1_800_000_000_000), &Digest::of(name));
+    let started = |call_id: &str, mode, deadline| EventBody::ChildStarted {
+        call_id: call_id.into(),
+        child: child(call_id),
+        persona: "engineer".into(),
+        package: BlobRef { digest: Digest::of("package"), bytes: 300 },
+        mode,
+        reserved: Limits { tokens: Some(50_000), micro_usd: Some(MicroUsd(10_000)), ..Limits::default() },
+        deadline,
+    };
+    let ended = |call_id: &str, status, note| EventBody::ChildEnded {
+        child: child(call_id),
+        status,
+        spend: Spend { steps: 2, usage: Usage { input_tokens: 900, ..Usage::default() }, micro_usd: MicroUsd(40) },
+        note,
+    };
+    let finished = |call_id: &str, text: &str, is_error| EventBody::ToolCallFinished {
+        call_id: call_id.into(),
+        content: vec![Part::text(text)],
+        is_error,
+        whole: None,
+        duration_ms: 900,
+    };
+    let call = |id: &str, tool: &str| ToolCall {
+        id: id.into(),
+        tool: tool.into(),
+        arguments: json!({ "persona": "engineer", "task": "Mend it." }),
+        signature: None,
+    };
+    bodies.extend([
+        EventBody::ModelCallFinished {
+            step: 1,
+            message: AssistantMessage {
+                calls: vec![call("c1", "agent.call"), call("c2", "agent.call"), call("c3", "agent.handoff")],
+                ..AssistantMessage::default()
+            },
+            finish: FinishReason::ToolCalls,
+            receipt: Receipt::default(),
+        },
+        EventBody::ToolCallRefused {
+            call_id: "c3".into(),
+            reason: Refusal::NotCallable,
+            message: "`engineer` waits for this answer already".into(),
+        },
+        started("c1", ChildMode::Blocking, Some(Timestamp(1_800_000_010_000))),
+        started("c2", ChildMode::Async, None),
+        finished("c2", "engineer works on it", false),
+        EventBody::ChildCancelled { child: child("c1"), reason: ChildStop::Timeout },
+        finished("c1", "engineer did not answer in time", true),
+        ended("c1", RunStatus::Cancelled, vec![]),
+        ended("c2", RunStatus::Completed, vec![Part::text("[The result of engineer]")]),
+        EventBody::RunCompleted { text: "Mended.".into(), output: None, spend: Spend::default() },
+    ]);
+    bodies
+}
+
 fn spec() -> RunSpec {
     RunSpec {
         task: vec![Part::text("Write a report.")],
@@ -382,6 +454,7 @@ fn spec() -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("ada".into()),
         parent: Some(RunId::derive(&Digest::of("caller"))),
+        called: None,
         conversation: false,
     }
 }

@@ -5,7 +5,7 @@ use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 
 use crate::support::{
     ask_rule,
-    durable::{Case, Moment},
+    durable::{Case, Moment, Story},
 };
 use masque_testkit::database::TestDatabase;
 use masque_types::id::Seq;
@@ -17,6 +17,40 @@ fn kill(case: &Case, moment: Moment) -> bool {
     let status = case.victim(moment, LEASE, None).status().unwrap();
     assert!(status.success() || status.signal() == Some(9), "{status}");
     !status.success()
+}
+
+/// A conversation of three turns, struck after every event.
+async fn every_death_of_a_conversation(new_database: impl AsyncFn() -> TestDatabase) {
+    let new_case = async || Case::of(new_database().await, vec![], Story::Conversation).await;
+    let mut undisturbed = new_case().await;
+    let driven = undisturbed.finish(None).await.unwrap();
+    let events = undisturbed.check(&driven, "undisturbed").await as Seq;
+    // Within the first turn it is any other run; from there on every event is a death.
+    for death in (events / 2..events).map(Moment::AfterEvent) {
+        let mut case = new_case().await;
+        while !kill(&case, death) && case.go_on().await {}
+        let driven = case.finish(Some("victim")).await.unwrap();
+        let written = case.check(&driven, &format!("{death:?}")).await;
+        assert!(written as Seq >= events, "{death:?}: every turn was taken");
+        case.store.close().await.unwrap();
+    }
+}
+
+/// A run that calls another one, both struck after every event of either.
+async fn every_death_in_a_tree(new_database: impl AsyncFn() -> TestDatabase) {
+    let new_case = async || Case::of(new_database().await, vec![], Story::Tree).await;
+    let mut undisturbed = new_case().await;
+    let driven = undisturbed.finish(None).await.unwrap();
+    let (root, child) = undisturbed.check_tree(&driven, "undisturbed").await;
+    let deaths = (3..root as Seq).map(Moment::AfterEvent);
+    let deaths = deaths.chain((3..=child as Seq).map(Moment::AfterChildEvent)).chain([Moment::AfterMail(1)]);
+    for death in deaths {
+        let mut case = new_case().await;
+        while !kill(&case, death) && case.go_on().await {}
+        let driven = case.finish(Some("victim")).await.unwrap();
+        case.check_tree(&driven, &format!("{death:?}")).await;
+        case.store.close().await.unwrap();
+    }
 }
 
 async fn every_death(new_database: impl AsyncFn() -> TestDatabase) {
@@ -47,5 +81,29 @@ async fn every_death_is_survived_on_sqlite() {
 async fn every_death_is_survived_on_postgres() {
     if TestDatabase::postgres().await.is_some() {
         every_death(async || TestDatabase::postgres().await.unwrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_death_of_a_conversation_is_survived_on_sqlite() {
+    every_death_of_a_conversation(async || TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_death_of_a_conversation_is_survived_on_postgres() {
+    if TestDatabase::postgres().await.is_some() {
+        every_death_of_a_conversation(async || TestDatabase::postgres().await.unwrap()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_death_in_a_tree_is_survived_on_sqlite() {
+    every_death_in_a_tree(async || TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_death_in_a_tree_is_survived_on_postgres() {
+    if TestDatabase::postgres().await.is_some() {
+        every_death_in_a_tree(async || TestDatabase::postgres().await.unwrap()).await;
     }
 }

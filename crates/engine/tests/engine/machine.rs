@@ -3,26 +3,29 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{ask_rule, persona, run_spec, specs};
+use crate::support::{ask_rule, persona, run_spec, spec, specs};
 use masque_engine::{
+    children::{ChildRequest, Resolved, StartChild},
     machine::{Action, Input, Machine, Probed, Step},
     output,
     replay::replay,
-    state::{Phase, State},
+    state::{Phase, State, Waits},
 };
 use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Ruling},
-    cost::{Limits, MicroUsd, Usage},
+    child::{CALL, HANDOFF},
+    cost::{Limits, MicroUsd, Spend, Usage},
     digest::Digest,
     event::{Event, EventBody},
     id::RunId,
     message::{AssistantMessage, Part, ToolCall},
     model::{Failure, FailureKind, FinishReason, ModelError, ModelReply, Receipt},
+    persona::{Delegation, Persona},
     policy::{Mode, Rule, Verdict},
     run::{Command, ModelChoice, RunSpec, RunStatus},
     time::Timestamp,
-    tool::{EffectClass, Invocation, ProbeAnswer, ToolOutput},
+    tool::{EffectClass, Invocation, Place, ProbeAnswer, ToolOutput, ToolSpec},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -69,6 +72,25 @@ enum Happening {
     TimePasses {
         by_ms: i64,
     },
+    ChildResolves {
+        which: usize,
+        fits: bool,
+    },
+    ChildStarts {
+        which: usize,
+        works: bool,
+    },
+    /// A called run ends, whoever drove it; what it says waits in the inbox.
+    ChildEnds {
+        which: usize,
+        status: usize,
+        share: u8,
+    },
+    /// What a called run said arrives; with `again`, something that arrived before.
+    MailArrives {
+        which: usize,
+        again: bool,
+    },
     /// The worker dies; with `uncommitted`, before the last step was durable.
     WorkerDies {
         uncommitted: bool,
@@ -76,7 +98,7 @@ enum Happening {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let call = (0usize..7, 0u8..6);
+    let call = (0usize..9, 0u8..6);
     prop_oneof![
         4 => Just(Happening::ToolsReady),
         1 => (0u8..40).prop_map(|n| if n == 0 { Happening::EnvironmentFails } else { Happening::ToolsReady }),
@@ -88,6 +110,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         20 => (any::<usize>(), 0usize..6, prop::bool::weighted(0.9))
             .prop_map(|(which, answer, fits)| Happening::PersonAnswers { which, answer, fits }),
         1 => (0u8..4).prop_map(|n| if n == 0 { Happening::Cancelled } else { Happening::TimePasses { by_ms: 0 } }),
+        10 => (any::<usize>(), prop::bool::weighted(0.9))
+            .prop_map(|(which, fits)| Happening::ChildResolves { which, fits }),
+        10 => (any::<usize>(), prop::bool::weighted(0.9))
+            .prop_map(|(which, works)| Happening::ChildStarts { which, works }),
+        6 => (any::<usize>(), 0usize..3, 0u8..=100)
+            .prop_map(|(which, status, share)| Happening::ChildEnds { which, status, share }),
+        8 => (any::<usize>(), prop::bool::weighted(0.2))
+            .prop_map(|(which, again)| Happening::MailArrives { which, again }),
         6 => any::<bool>().prop_map(|models| Happening::Says { models }),
         3 => any::<bool>().prop_map(|partial| Happening::Interrupts { partial }),
         1 => (0u8..8, any::<bool>()).prop_map(|(n, plan)| {
@@ -137,6 +167,14 @@ struct Play {
     asked: bool,
     calls: Vec<(Invocation, EffectClass)>,
     probes: Vec<Invocation>,
+    resolving: Vec<ChildRequest>,
+    starting: Vec<StartChild>,
+    /// The called runs that exist, with what they may use, until they end.
+    world: BTreeMap<RunId, Limits>,
+    mail: Vec<Command>,
+    read_mail: Vec<Command>,
+    /// Whether the last mail was taken in the last step.
+    mail_in_last_step: bool,
     answered: u32,
     /// Starts of each call, and the retries that people asked for.
     starts: BTreeMap<String, u32>,
@@ -149,7 +187,7 @@ impl Play {
         let event = |seq, body| Event { seq, epoch: 0, at: Timestamp(1_000), body };
         let events = vec![
             event(1, EventBody::RunCreated { spec: Box::new(spec) }),
-            event(2, EventBody::PersonaPinned { persona: Box::new(persona()) }),
+            event(2, EventBody::PersonaPinned { persona: Box::new(caller()) }),
         ];
         let machine = Machine::new(State::fold(run, &events).unwrap(), 0);
         let mut play = Self {
@@ -163,6 +201,12 @@ impl Play {
             asked: false,
             calls: Vec::new(),
             probes: Vec::new(),
+            resolving: Vec::new(),
+            starting: Vec::new(),
+            world: BTreeMap::new(),
+            mail: Vec::new(),
+            read_mail: Vec::new(),
+            mail_in_last_step: false,
             answered: 0,
             starts: BTreeMap::new(),
             retries: BTreeMap::new(),
@@ -179,6 +223,8 @@ impl Play {
         (self.activating, self.asked) = (false, false);
         self.calls.clear();
         self.probes.clear();
+        self.resolving.clear();
+        self.starting.clear();
         let worker = format!("w{}", self.epoch);
         let open = self.machine.state().has_open_work();
         self.input(if open { Input::Recovered { worker } } else { Input::Claimed });
@@ -189,6 +235,7 @@ impl Play {
         let Step { events, actions, .. } = self.machine.handle(input, self.now);
         assert!(!ended || (events.is_empty() && actions.is_empty()), "nothing happens after the outcome");
         self.durable = self.events.len();
+        self.mail_in_last_step = false;
         for event in &events {
             self.check_event(event);
             self.events.push(event.clone());
@@ -199,10 +246,14 @@ impl Play {
                 Action::CallModel(_) => self.asked = true,
                 Action::CallTool { invocation, effect } => self.calls.push((invocation, effect)),
                 Action::Probe(invocation) => self.probes.push(invocation),
+                Action::ResolveChild(request) => self.resolving.push(*request),
+                Action::StartChild(start) => self.starting.push(start),
+                Action::DriveChild(child) => assert!(self.world.contains_key(&child) || self.ended(child)),
                 Action::Abandon => {
                     self.asked = false;
                     self.calls.clear();
                     self.probes.clear();
+                    self.resolving.clear();
                 }
             }
         }
@@ -234,6 +285,7 @@ impl Play {
         assert_eq!(State::fold(self.run, &self.events).unwrap(), *state, "the fold is the state");
         if state.outcome.is_none() {
             self.check_actions(state);
+            self.check_status(state);
         }
         let effects: Vec<_> = running(state).map(|(_, effect)| effect).collect();
         let alone = effects.len() <= 1 || effects.iter().all(|effect| *effect == EffectClass::Pure);
@@ -243,6 +295,9 @@ impl Play {
             state.model_call.as_ref().map_or((0, 0), |call| (call.reserved_tokens, call.reserved_micro_usd.0));
         let spend = state.spend;
         let steps = spend.steps - state.steps_before_turn + u32::from(state.model_call.is_some());
+        let held = |part: fn(&Limits) -> u64| state.children.iter().map(|child| part(&child.reserved)).sum::<u64>();
+        let tokens = tokens + held(|reserved| reserved.tokens.unwrap_or(0));
+        let money = money + held(|reserved| reserved.micro_usd.unwrap_or_default().0);
         assert!(limits.steps.is_none_or(|limit| steps <= limit));
         assert!(limits.tokens.is_none_or(|limit| spend.usage.total() + tokens <= limit), "{spend:?} + {tokens}");
         assert!(limits.micro_usd.is_none_or(|limit| spend.micro_usd.0 + money <= limit.0), "{spend:?} + {money}");
@@ -250,6 +305,26 @@ impl Play {
             let allowed = 1 + self.retries.get(call).copied().unwrap_or(0);
             assert!(*starts <= allowed, "{call} was begun {starts} times");
         }
+    }
+
+    /// A run with nothing under way says that it waits, so that nobody claims it for nothing.
+    fn check_status(&self, state: &State) {
+        let idle = !self.asked
+            && !self.activating
+            && self.calls.is_empty()
+            && self.probes.is_empty()
+            && self.resolving.is_empty()
+            && self.starting.is_empty();
+        if idle {
+            assert_eq!(state.status(), RunStatus::Waiting, "{:?}", state.calls);
+        }
+        let called = state.children.iter().filter(|child| !child.stopping).count();
+        assert!(called <= PARALLEL, "{called} runs were called at once");
+    }
+
+    fn ended(&self, child: RunId) -> bool {
+        let says = |command: &Command| matches!(command, Command::ChildEnded { child: ended, .. } if *ended == child);
+        self.mail.iter().chain(&self.read_mail).any(says)
     }
 
     /// What the state says is under way is what this worker was told to do.
@@ -268,7 +343,7 @@ impl Play {
         match happening {
             Happening::ToolsReady if self.activating => {
                 self.activating = false;
-                self.input(Input::ToolsReady(specs()));
+                self.input(Input::ToolsReady(tools()));
             }
             Happening::EnvironmentFails if self.activating => {
                 self.activating = false;
@@ -291,6 +366,10 @@ impl Play {
                 self.input(Input::Probed { call_id: invocation.call.id, answer: Probed::from_answer(answer) });
             }
             Happening::PersonAnswers { which, answer, fits } => self.person_answers(which, answer, fits),
+            Happening::ChildResolves { which, fits } => self.resolve_child(which, fits),
+            Happening::ChildStarts { which, works } => self.start_child(which, works),
+            Happening::ChildEnds { which, status, share } => self.end_child(which, status, share),
+            Happening::MailArrives { which, again } => self.read_mail(which, again),
             Happening::Says { models } => self.say(models),
             Happening::Interrupts { partial } => {
                 let partial = if partial { "as far as".to_owned() } else { String::new() };
@@ -323,13 +402,70 @@ impl Play {
             let RunSpec { route, price, .. } = run_spec();
             Box::new(ModelChoice { route, price, context_tokens: 2_000 })
         });
-        let waits = self.machine.state().turn_over;
+        let waits = self.machine.state().turn_over && self.machine.state().outcome.is_none();
         self.input(Input::Command(Command::Say { parts: vec![Part::text("and now?")], by: ada(), model }));
         let begun = self.events.iter().any(|event| matches!(event.body, EventBody::UserSaid { .. }));
         assert!(!waits || begun, "what a person says begins a turn");
     }
 
+    fn resolve_child(&mut self, which: usize, fits: bool) {
+        if self.resolving.is_empty() {
+            return;
+        }
+        let request = self.resolving.swap_remove(which % self.resolving.len());
+        let package = request.call_id.clone().into_bytes();
+        let budget = Limits { tokens: Some(3_000), ..Limits::default() };
+        let resolved = Resolved { digest: Digest::of("helper"), budget, package };
+        let resolved = if fits { Ok(resolved) } else { Err("there is no such persona".to_owned()) };
+        self.input(Input::ChildResolved { call_id: request.call_id, resolved });
+    }
+
+    fn start_child(&mut self, which: usize, works: bool) {
+        if self.starting.is_empty() {
+            return;
+        }
+        let start = self.starting.swap_remove(which % self.starting.len());
+        let exists = self.world.contains_key(&start.child) || self.ended(start.child);
+        let started = if works || exists { Ok(()) } else { Err("no model".to_owned()) };
+        if started.is_ok() && !exists {
+            self.world.insert(start.child, start.reserved);
+        }
+        self.input(Input::ChildReady { child: start.child, started });
+    }
+
+    fn end_child(&mut self, which: usize, status: usize, share: u8) {
+        let Some((child, reserved)) = self.world.iter().cycle().nth(which % 16).map(|(id, limits)| (*id, *limits))
+        else {
+            return;
+        };
+        self.world.remove(&child);
+        let part = |whole: u64| whole * u64::from(share) / 100;
+        let usage = Usage { input_tokens: part(reserved.tokens.unwrap_or(100)), ..Usage::default() };
+        let micro_usd = MicroUsd(part(reserved.micro_usd.map_or(100, |money| money.0)));
+        let status = [RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled][status];
+        let spend = Spend { steps: 1, usage, micro_usd };
+        self.mail.push(Command::ChildEnded { child, status, text: "so".into(), problem: None, spend });
+    }
+
+    fn read_mail(&mut self, which: usize, again: bool) {
+        if again && !self.read_mail.is_empty() {
+            let ends = |play: &Self| play.events.iter().filter(|event| event.body.kind() == "child_ended").count();
+            let before = ends(self);
+            let old = self.read_mail[which % self.read_mail.len()].clone();
+            self.input(Input::Command(old));
+            assert_eq!(ends(self), before, "a called run ends once");
+        } else if !self.mail.is_empty() {
+            let new = self.mail.swap_remove(which % self.mail.len());
+            self.read_mail.push(new.clone());
+            self.input(Input::Command(new));
+            self.mail_in_last_step = true;
+        }
+    }
+
     fn lose_last_step(&mut self) {
+        if self.mail_in_last_step {
+            self.mail.extend(self.read_mail.pop());
+        }
         for event in self.events.drain(self.durable..) {
             if let EventBody::ToolCallStarted { call_id, effect: EffectClass::Once, .. } = &event.body {
                 *self.starts.get_mut(call_id).unwrap() -= 1;
@@ -351,13 +487,18 @@ impl Play {
         let receipt = self.receipt(share);
         self.asked = false;
         self.answered += 1;
-        let tools = ["read", "note", "patch", "mail", "ask", "read", "fly"];
+        let tools = ["read", "note", "patch", "mail", "ask", "read", "fly", CALL, HANDOFF];
         let calls = wanted.iter().enumerate().map(|(nth, (tool, arguments))| ToolCall {
             id: format!("call_{}_{nth}", self.answered),
             tool: tools[*tool].into(),
             arguments: match arguments {
                 0 => json!("{ not JSON"),
                 1 => json!({ "n": "not a number" }),
+                n if *tool > 6 => {
+                    let mode = if *n == 2 { "async" } else { "blocking" };
+                    let history = if *n == 3 { "recent" } else { "summary" };
+                    json!({ "persona": "helper", "task": "help", "mode": mode, "history": history, "timeout_s": n })
+                }
                 n => json!({ "n": n, "pad": "x".repeat(usize::from(*n) * 40) }),
             },
             signature: None,
@@ -421,11 +562,20 @@ impl Play {
                 self.happen(Happening::ToolEnds { which: 0, output: 0 });
             } else if !self.probes.is_empty() {
                 self.happen(Happening::ProbeEnds { which: 0, answer: 0 });
+            } else if !self.resolving.is_empty() {
+                self.happen(Happening::ChildResolves { which: 0, fits: true });
+            } else if !self.starting.is_empty() {
+                self.happen(Happening::ChildStarts { which: 0, works: true });
+            } else if !self.mail.is_empty() {
+                self.happen(Happening::MailArrives { which: 0, again: false });
             } else if self.machine.state().turn_over {
                 assert_eq!(self.machine.state().status(), RunStatus::Waiting);
-                assert_eq!(self.machine.state().wake_at(), None, "waiting for words costs nothing");
+                let called = !self.machine.state().children.is_empty();
+                assert!(called || self.machine.state().wake_at().is_none(), "waiting for words costs nothing");
                 assert!(self.machine.state().calls.is_empty());
                 self.happen(Happening::Finishes);
+            } else if self.machine.state().waits() == Waits::Runs {
+                self.happen(Happening::ChildEnds { which: 0, status: 0, share: 50 });
             } else {
                 self.happen(Happening::PersonAnswers { which: 0, answer: 2, fits: true });
             }
@@ -447,6 +597,12 @@ impl Play {
                 EventBody::ToolCallStarted { call_id, effect, .. } => {
                     self.is_settled(place, call_id) || (*effect == EffectClass::Pure && self.was_stopped(place))
                 }
+                EventBody::ChildStarted { child: called, .. } => self.events[place..].iter().any(|later| {
+                    matches!(&later.body, EventBody::ChildEnded { child, .. } | EventBody::ChildCancelled { child, .. } if child == called)
+                }),
+                EventBody::ChildEnded { child: called, .. } => !self.events[..place].iter().any(|earlier| {
+                    matches!(&earlier.body, EventBody::ChildEnded { child, .. } if child == called)
+                }),
                 _ => true,
             };
             assert!(settled, "event {} is not settled: {:?}", event.seq, event.body);
@@ -465,6 +621,19 @@ impl Play {
         let stops = ["run_failed", "run_cancelled", "turn_ended", "finish_requested"];
         self.events[from..].iter().any(|later| stops.contains(&later.body.kind()))
     }
+}
+
+const PARALLEL: usize = 2;
+
+/// A persona that may call others.
+fn caller() -> Persona {
+    let delegate = Delegation { to: vec!["*".into()], parallel: Some(2), history: true, ..Delegation::default() };
+    Persona { delegate, ..persona() }
+}
+
+fn tools() -> Vec<ToolSpec> {
+    let calls = [CALL, HANDOFF].map(|name| spec(name, EffectClass::Keyed, Place::Run));
+    specs().into_iter().chain(calls).collect()
 }
 
 fn ada() -> Actor {

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by a panic")]
 
 mod agent_loop;
+mod children;
 mod clocks;
+mod conversation;
 mod crash;
 mod failures;
 mod frozen;

@@ -14,7 +14,7 @@ use masque_types::{
     actor::{Actor, Channel},
     approval::{Answer, Approval, Question},
     event::EventBody,
-    id::RunId,
+    id::{ApprovalId, RunId},
     policy,
 };
 use tokio::{
@@ -96,17 +96,13 @@ pub(crate) async fn drive(
     let live = Arc::new(Live::new(arguments.output, &summary, &app.journal(run, 0).await?));
     let (say_asked, mut asked) = mpsc::unbounded_channel();
     // What was asked before this process took the run is answered here as well.
-    for approval in app.approvals(Some(run), true, 100).await? {
+    for approval in app.approvals_of_tree(run).await? {
         let _ = say_asked.send(approval.id);
     }
     let shown = Arc::clone(&live);
     let observe = move |progress: masque_app::runs::Progress<'_>| {
-        if let masque_app::runs::Progress::Committed(events) = &progress {
-            for event in *events {
-                if let EventBody::ApprovalRequested { approval, .. } = &event.body {
-                    let _ = say_asked.send(*approval);
-                }
-            }
+        for approval in asked_in(&progress) {
+            let _ = say_asked.send(approval);
         }
         shown.show(&progress);
     };
@@ -133,11 +129,28 @@ pub(crate) async fn drive(
     finish(app, run, &driven, &live).await
 }
 
+/// The questions that were asked now, in the run or in one that it called.
+fn asked_in(progress: &masque_app::runs::Progress<'_>) -> Vec<ApprovalId> {
+    match progress {
+        masque_app::runs::Progress::Child { progress, .. } => asked_in(progress),
+        masque_app::runs::Progress::Committed(events) => events
+            .iter()
+            .filter_map(|event| match &event.body {
+                EventBody::ApprovalRequested { approval, .. } => Some(*approval),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 async fn finish(app: &App, run: RunId, driven: &Driven, live: &Live) -> Result<Exit, Error> {
     let summary = app.run(run).await?;
     match driven {
         Driven::Ended(outcome) => live.ended(&summary, outcome),
-        Driven::Waiting(Waits::Answers) => live.waiting(&summary, &app.approvals(Some(run), true, 100).await?),
+        Driven::Waiting(Waits::Answers | Waits::Runs) => {
+            live.waiting(&summary, &app.approvals_of_tree(run).await?);
+        }
         Driven::Waiting(Waits::Words) => live.turn_over(&app.state(run).await?.turn_text()),
         Driven::HeldBy { worker, .. } => {
             return Err(Error::refused(format!("{run} is being worked on by {worker}"))
@@ -151,7 +164,7 @@ async fn finish(app: &App, run: RunId, driven: &Driven, live: &Live) -> Result<E
     }
     Ok(match driven {
         Driven::Stopped => Exit::Environment,
-        Driven::Waiting(Waits::Answers) => Exit::NeedsApproval,
+        Driven::Waiting(Waits::Answers | Waits::Runs) => Exit::NeedsApproval,
         Driven::Waiting(Waits::Words) => Exit::Success,
         _ => Exit::of_status(summary.status),
     })

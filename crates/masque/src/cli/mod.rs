@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 pub(crate) mod drive;
 mod explain;
+mod handoff;
 mod key;
 mod persona;
 mod run;
@@ -59,6 +60,8 @@ enum Command {
     Chat(chat::Arguments),
     /// Run a persona on a task
     Run(run::Arguments),
+    /// Leave a task to a persona, with what belongs to it, at once or as a package
+    Handoff(handoff::Arguments),
     /// List, show and steer runs
     #[command(subcommand)]
     Runs(runs::Command),
@@ -141,6 +144,10 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Run(arguments) => {
             let context = Context::read(global, &arguments.settings())?;
             block_on(run::run(context, arguments))
+        }
+        Command::Handoff(arguments) => {
+            let context = Context::read(global, &arguments.settings())?;
+            block_on(handoff::run(context, arguments))
         }
         Command::Runs(command) => {
             let context = Context::read(global, &command.settings())?;

@@ -14,13 +14,14 @@ use masque_app::{
 use masque_types::{
     cost::Limits,
     id::RunId,
-    message::Part,
+    message::{Part, joined_text},
     policy::{Rule, Verdict},
 };
 
 use super::{
     Context,
     drive::{Answers, DriveArguments, Output, drive},
+    handoff,
 };
 use crate::{exit::Exit, render};
 
@@ -36,8 +37,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     persona: Option<String>,
     /// Task; standard input is added to it, or is the task when this is absent
-    #[arg(short, long, value_name = "TASK")]
+    #[arg(short, long, alias = "task", value_name = "TASK")]
     prompt: Option<String>,
+    /// Hand-off package that the task comes from; the persona, and without a task the task, are the package's
+    #[arg(long, value_name = "FILE")]
+    context_from: Option<PathBuf>,
     /// Image to send with the task
     #[arg(long, value_name = "FILE")]
     image: Vec<PathBuf>,
@@ -92,18 +96,27 @@ impl Arguments {
 }
 
 pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
-    let name = arguments.name.as_ref().or(arguments.persona.as_ref()).map_or("architect", String::as_str);
-    let catalog = masque_app::personas::catalog(&context.host, &context.project);
-    let persona = masque_app::personas::find(&catalog, name)?.persona.clone();
-    for diagnostic in catalog.diagnostics_of(&persona.source) {
-        render::warning(diagnostic);
-    }
-    let task = task(arguments.prompt.as_deref(), &arguments.image)?;
+    let named = arguments.name.as_deref().or(arguments.persona.as_deref());
+    let from = arguments.context_from.as_ref().map(|file| handoff::read_package(&context, file)).transpose()?;
+    let name = named.or(from.as_ref().map(|handoff| handoff.target.as_str())).unwrap_or("architect");
+    let persona = handoff::found(&context, name)?;
+    let (task, limits, persona) = match from {
+        None => (task(arguments.prompt.as_deref(), &arguments.image)?, Limits::default(), persona),
+        Some(mut package) => {
+            package.task = arguments.prompt.clone().unwrap_or(package.task);
+            let StartRun { mut task, limits, persona, .. } =
+                handoff::start(&package, &persona, context.directory.clone(), context.settings.sandbox());
+            for image in &arguments.image {
+                task.push(image_part(image)?);
+            }
+            (task, limits, persona)
+        }
+    };
     let start = StartRun {
         persona,
         task,
         workspace: context.directory.clone(),
-        limits: Limits::default(),
+        limits,
         ceiling: arguments.deny.iter().map(|tool| Rule::new(tool, Verdict::Deny)).collect(),
         sandbox: context.settings.sandbox(),
         conversation: false,
@@ -122,7 +135,7 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     exit
 }
 
-fn detach(app: &App, run: RunId, output: Output) -> Result<Exit, Error> {
+pub(super) fn detach(app: &App, run: RunId, output: Output) -> Result<Exit, Error> {
     app.detach(run)?;
     match output {
         Output::Text => {
@@ -132,6 +145,11 @@ fn detach(app: &App, run: RunId, output: Output) -> Result<Exit, Error> {
         Output::Json | Output::StreamJson => render::json(&serde_json::json!({ "run": run, "detached": true })),
     }
     Ok(Exit::Success)
+}
+
+/// The text of the task from the option and standard input.
+pub(super) fn read_task(prompt: Option<&str>) -> Result<String, Error> {
+    Ok(joined_text(&task(prompt, &[])?))
 }
 
 /// The task from the option, standard input, and images.

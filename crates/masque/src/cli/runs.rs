@@ -44,6 +44,12 @@ pub(crate) struct List {
     /// Only runs of this persona
     #[arg(long)]
     persona: Option<String>,
+    /// Only runs that this run called: its id, the beginning of it, or `last`
+    #[arg(long, value_name = "RUN")]
+    parent: Option<String>,
+    /// Only conversations
+    #[arg(long)]
+    conversations: bool,
     /// At most so many
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
@@ -172,8 +178,18 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
 }
 
 async fn print_list(app: &App, list: List) -> Result<Exit, Error> {
-    let filter =
-        RunFilter { status: list.status, persona: list.persona, limit: list.limit, ..RunFilter::default() };
+    let parent = match &list.parent {
+        Some(parent) => Some(app.find_run(parent).await?),
+        None => None,
+    };
+    let filter = RunFilter {
+        status: list.status,
+        persona: list.persona,
+        conversation: list.conversations.then_some(true),
+        parent,
+        before: None,
+        limit: list.limit,
+    };
     let runs = app.runs(&filter).await?;
     if list.json {
         render::json(&runs);
@@ -197,7 +213,10 @@ async fn print_run(app: &App, show: Show) -> Result<Exit, Error> {
     if show.one.json {
         render::json(&json!({ "run": summary, "worker": app.held_by(run).await?, "events": events }));
     } else {
+        let called = app.runs(&RunFilter { parent: Some(run), ..RunFilter::default() }).await?;
         render::runs::head(&summary, app.held_by(run).await?.as_deref(), &events);
+        render::runs::called(&called);
+        render::runs::timeline_head();
         let mut timeline = render::timeline::Timeline::new(show.full);
         for event in &events {
             timeline.print(event);

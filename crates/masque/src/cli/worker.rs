@@ -81,6 +81,7 @@ fn word(driven: &Driven) -> &'static str {
     match driven {
         Driven::Ended(_) => "ended",
         Driven::Waiting(Waits::Answers) => "waits for a human",
+        Driven::Waiting(Waits::Runs) => "waits for runs that it called",
         Driven::Waiting(Waits::Words) => "waits for the next words",
         Driven::HeldBy { .. } | Driven::LeaseLost => "is another worker's now",
         Driven::Stopped => "stopped",

@@ -14,12 +14,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use masque_app::runs::{Outcome, Progress};
 use masque_types::{
     approval::{Approval, Question},
-    cost::MicroUsd,
+    cost::{MicroUsd, Spend},
     event::{Event, EventBody},
     id::RunId,
     message::{Part, joined_text},
     model::ModelDelta,
     run::{RunSummary, SandboxMode},
+    time::Timestamp,
 };
 use serde_json::json;
 
@@ -47,6 +48,8 @@ struct Inner {
     streamed: bool,
     /// What the finished model calls cost.
     spent: MicroUsd,
+    /// The called runs that are shown, and since when.
+    children: HashMap<RunId, Timestamp>,
 }
 
 impl Live {
@@ -88,6 +91,9 @@ impl Live {
         match (self.output, progress) {
             (Output::Text, Progress::Committed(events)) => events.iter().for_each(|event| self.event(event)),
             (Output::Text, Progress::Delta(delta)) => self.delta(delta),
+            (Output::Text, Progress::Child { run, persona, progress }) => self.child(*run, persona, progress),
+            (Output::StreamJson, Progress::Child { run, progress, .. }) => stream_child(*run, progress),
+            (Output::Json, Progress::Child { progress, .. }) => warn_of(progress),
             (Output::Text | Output::Json, Progress::Diagnostic(diagnostic)) => render::warning(diagnostic),
             (Output::StreamJson, Progress::Committed(events)) => {
                 events.iter().for_each(|event| render::event_json(self.run, event));
@@ -105,6 +111,7 @@ impl Live {
     fn event(&self, event: &Event) {
         match &event.body {
             EventBody::ModelCallStarted { step, .. } => self.spin(&format!("model call {step}")),
+            EventBody::ChildStarted { persona, .. } => self.spin(&format!("{persona} works")),
             EventBody::ModelCallFinished { message, receipt, .. } => {
                 if !self.streams && !message.calls.is_empty() && !message.text.is_empty() {
                     self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
@@ -137,6 +144,41 @@ impl Live {
             EventBody::OutputRejected { errors } => {
                 self.note(&format!("the answer misses its schema, one repair: {}", errors.join("; ")));
             }
+            _ => {}
+        }
+    }
+
+    /// A called run is folded to its beginning, its questions and its end.
+    fn child(&self, run: RunId, persona: &str, progress: &Progress<'_>) {
+        match progress {
+            Progress::Committed(events) => events.iter().for_each(|event| self.child_event(run, persona, event)),
+            Progress::Diagnostic(diagnostic) => render::warning(diagnostic),
+            Progress::Child { run, persona, progress } => self.child(*run, persona, progress),
+            Progress::Delta(_) => {}
+        }
+    }
+
+    fn child_event(&self, run: RunId, persona: &str, event: &Event) {
+        let ended = |mark: &str, what: &str, spend: &Spend| {
+            let began = self.inner().children.remove(&run);
+            let took = began.map(|began| format!(", {}", style::duration(event.at.since(began)))).unwrap_or_default();
+            self.progress(&format!("{mark} {BOLD}{persona}{BOLD:#} {what} {DIM}{}{took}{DIM:#}", style::spend(spend)));
+        };
+        match &event.body {
+            EventBody::ModelCallStarted { step, .. } => {
+                let known = self.inner().children.insert(run, event.at);
+                if let Some(began) = known {
+                    self.inner().children.insert(run, began);
+                } else {
+                    self.progress(&format!("{DIM}↳{DIM:#} {BOLD}{persona}{BOLD:#} {DIM}{run}{DIM:#}"));
+                }
+                self.spin(&format!("{persona}: model call {step}"));
+            }
+            EventBody::RunCompleted { spend, .. } => ended(&format!("{GOOD}✓{GOOD:#}"), "completed", spend),
+            EventBody::RunFailed { message, spend, .. } => {
+                ended(&format!("{ERROR}✗{ERROR:#}"), &format!("failed: {}", style::shortened(message, 100)), spend);
+            }
+            EventBody::RunCancelled { spend, .. } => ended(&format!("{WARNING}✗{WARNING:#}"), "cancelled", spend),
             _ => {}
         }
     }
@@ -313,6 +355,26 @@ impl Live {
                 self.note(&format!("then go on: masque runs resume {}", summary.id));
             }
         }
+    }
+}
+
+/// What happens in a called run, with that run's id.
+fn stream_child(run: RunId, progress: &Progress<'_>) {
+    match progress {
+        Progress::Committed(events) => events.iter().for_each(|event| render::event_json(run, event)),
+        Progress::Child { run, progress, .. } => stream_child(*run, progress),
+        Progress::Diagnostic(diagnostic) => {
+            render::json(&json!({ "v": 1, "run": run, "type": "diagnostic", "diagnostic": diagnostic }));
+        }
+        Progress::Delta(_) => {}
+    }
+}
+
+fn warn_of(progress: &Progress<'_>) {
+    match progress {
+        Progress::Diagnostic(diagnostic) => render::warning(diagnostic),
+        Progress::Child { progress, .. } => warn_of(progress),
+        Progress::Committed(_) | Progress::Delta(_) => {}
     }
 }
 

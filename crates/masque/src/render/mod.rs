@@ -7,6 +7,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod handoff;
 pub(crate) mod live;
 pub(crate) mod personas;
 pub(crate) mod runs;

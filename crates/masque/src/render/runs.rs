@@ -2,6 +2,7 @@
 
 use masque_types::{
     event::{Event, EventBody},
+    id::RunId,
     run::RunSummary,
     time::Timestamp,
 };
@@ -13,9 +14,12 @@ use super::{
 
 /// A listing.
 pub(crate) fn table(runs: &[RunSummary], now: Timestamp) {
+    let listed = |parent: RunId| runs.iter().any(|run| run.id == parent);
     let rows = runs.iter().map(|run| {
+        // A run that another one in the list called stands out from those that people started.
+        let mark = if run.parent.is_some_and(listed) { "↳ " } else { "" };
         [
-            run.id.to_string(),
+            format!("{mark}{}", run.id),
             run.status.name().to_owned(),
             run.persona.clone(),
             run.sandbox.name().to_owned(),
@@ -52,9 +56,23 @@ pub(crate) fn head(run: &RunSummary, worker: Option<&str>, events: &[Event]) {
     if let Some((parent, seq)) = run.forked_from {
         line(&format!("fork of    {parent} at event {seq}"));
     }
+    if let Some(parent) = run.parent {
+        line(&format!("called by  {parent}"));
+    }
     if let Some(worker) = worker {
         line(&format!("worker     {worker}"));
     }
+}
+
+/// The runs that it called, oldest first.
+pub(crate) fn called(runs: &[RunSummary]) {
+    for run in runs.iter().rev() {
+        line(&format!("calls      {} {} {}", run.id, run.persona, run.status.name()));
+    }
+}
+
+/// The line above a timeline.
+pub(crate) fn timeline_head() {
     line(&format!("\n{DIM}   #   seconds{DIM:#}"));
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, io::Write as _};
 
 use masque_types::{
+    child::{ChildMode, ChildStop},
     event::{Event, EventBody},
     message::{Part, joined_text},
     policy::Rule,
@@ -65,6 +66,22 @@ impl Timeline {
             }
             EventBody::OutputRejected { errors } => {
                 vec![format!("{WARNING}output rejected{WARNING:#}: {}", errors.join("; "))]
+            }
+            EventBody::ChildStarted { child, persona, mode, .. } => {
+                let how = match mode {
+                    ChildMode::Blocking => "calls",
+                    ChildMode::Async => "calls, without waiting,",
+                    ChildMode::Handoff => "hands over to",
+                };
+                vec![format!("{how} {BOLD}{persona}{BOLD:#} {DIM}{child}{DIM:#}")]
+            }
+            EventBody::ChildCancelled { child, reason: ChildStop::Timeout } => {
+                vec![format!("{WARNING}gives up{WARNING:#} {child}: its time is over")]
+            }
+            EventBody::ChildCancelled { child, .. } => vec![format!("{WARNING}stops{WARNING:#} {child}")],
+            EventBody::ChildEnded { child, status, spend, .. } => {
+                let mark = style::of_status(*status);
+                vec![format!("{child} {mark}{}{mark:#}: {}", status.name(), style::spend(spend))]
             }
             EventBody::TurnEnded { failure: None, .. } => vec![format!("{GOOD}turn ended{GOOD:#}")],
             EventBody::TurnEnded { failure: Some(failure), .. } => {

@@ -12,6 +12,7 @@ mod crashes;
 mod demo;
 mod docs;
 mod doctor;
+mod handoff;
 mod interrupts;
 mod key;
 mod output;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, builtin,
-    host::{ask, skill},
+    host::{agent, ask, skill},
     mcp::{Source, StartFailure},
 };
 
@@ -46,7 +46,10 @@ impl<'a> Offered<'a> {
         for tool in &builtin::ALL {
             self.add(tool.spec(), Route::Builtin);
         }
-        self.add(ask::spec(), Route::Human);
+        self.add(ask::spec(), Route::Engine);
+        for tool in agent::specs_of(spec.persona) {
+            self.add(tool, Route::Engine);
+        }
         for tool in &spec.host_tools {
             self.add(tool.spec(), Route::Host(Arc::clone(tool)));
         }

@@ -21,8 +21,8 @@ const SLACK: Duration = Duration::from_secs(30);
 pub(super) enum Route {
     /// Code inside Masque.
     Host(Arc<dyn HostTool>),
-    /// The engine, by asking a human.
-    Human,
+    /// The engine, by asking a human or another persona.
+    Engine,
     /// The tool server.
     Builtin,
     /// An MCP server, by its own name for the tool.
@@ -41,7 +41,9 @@ impl Routes {
         let tool = &invocation.call.tool;
         match (self.open.get(tool), tool_server) {
             (Some(Route::Host(host)), _) => host.call(invocation).await,
-            (Some(Route::Human), _) => ToolOutput::error(format!("`{tool}` is answered by a human, not called")),
+            (Some(Route::Engine), _) => {
+                ToolOutput::error(format!("`{tool}` is answered by a human or a persona, not called"))
+            }
             (Some(Route::Mcp(source, name)), _) => source.call(name, invocation).await,
             (Some(Route::Builtin), Some(server)) => match server.call(builtin_request(invocation, Meta::Call)).await {
                 Ok(result) => mcp::output(result),

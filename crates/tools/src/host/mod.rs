@@ -1,5 +1,6 @@
 //! Tools that run inside Masque because they need the network under a guard, or the store: the trait, one file each.
 
+pub mod agent;
 pub mod ask;
 pub mod fetch;
 mod page;

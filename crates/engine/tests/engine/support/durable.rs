@@ -16,22 +16,29 @@ use std::{
     time::Duration,
 };
 
-use super::{ScriptModel, Turn, answer_one, create, drive, engine, open_questions, options, persona, run_spec, specs};
+use super::{
+    ScriptModel, Turn, answer_one, create, drive, engine,
+    helpers::{Helpers, TreeModel, caller, tools},
+    options, persona, run_spec, send_as,
+};
 use masque_engine::{
     driver::{DriveOptions, Driven, Engine, Progress},
     environment::{Activation, ActiveEnvironment, Environments},
     replay::replay,
-    state::{Outcome, Waits},
+    state::{Outcome, State},
 };
-use masque_store::Store;
+use masque_store::{ApprovalFilter, RunFilter, Store};
 use masque_testkit::database::TestDatabase;
 use masque_types::{
     BoxFuture,
+    actor::Actor,
     approval::{Answer, Approval, Question},
     diagnostic::Diagnostic,
-    event::EventBody,
+    event::{Event, EventBody},
     id::{RunId, Seq},
+    message::Part,
     policy::Rule,
+    run::Command,
     secret::Secret,
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
@@ -132,7 +139,7 @@ impl Environments for DurableEnvironments {
         Box::pin(async {
             let Self { directory, counter, blow_after_mail } = self.clone();
             let tools =
-                DurableTools { directory, counter, blow_after_mail, mails: Mutex::new(0), specs: specs().into() };
+                DurableTools { directory, counter, blow_after_mail, mails: Mutex::new(0), specs: tools().into() };
             Ok(Arc::new(tools) as Arc<dyn ActiveEnvironment>)
         })
     }
@@ -169,6 +176,8 @@ pub(crate) enum Moment {
     AfterEvent(Seq),
     /// Between the effect of its nth mail and the commit of the outcome.
     AfterMail(u32),
+    /// After the commit of this event of a called run.
+    AfterChildEvent(Seq),
 }
 
 fn post(counter: SocketAddr, id: &str) {
@@ -224,12 +233,17 @@ async fn victim() {
     };
     let freezer = orders["freezer"].as_str().map(|address| address.parse().unwrap());
     let blow = Arc::new(Blow { freezer, struck: AtomicBool::new(false) });
-    let last = orders["event"].as_u64();
+    let (last, child_last) = (orders["event"].as_u64(), orders["child_event"].as_u64());
     let struck = Arc::clone(&blow);
     let observe = move |progress: Progress<'_>| {
-        if let Progress::Committed(events) = progress
-            && last.is_some_and(|last| events.iter().any(|event| event.seq >= last))
-        {
+        let reached =
+            |last: Option<u64>, events: &[Event]| last.is_some_and(|last| events.iter().any(|event| event.seq >= last));
+        let strikes = match progress {
+            Progress::Committed(events) => reached(last, events),
+            Progress::Child { progress: Progress::Committed(events), .. } => reached(child_last, events),
+            _ => false,
+        };
+        if strikes {
             struck.strike();
         }
     };
@@ -239,7 +253,7 @@ async fn victim() {
         counter: text("counter").parse().unwrap(),
         blow_after_mail: mail,
     };
-    let mut engine = worker(&store, &environments, "victim");
+    let mut engine = worker(&store, &environments, "victim", orders["story"] == "tree", Some("victim"));
     engine.lease = Duration::from_millis(orders["lease_ms"].as_u64().unwrap());
     let options = DriveOptions { observe: &observe, dead_worker: Some("victim"), ..options() };
     let driven = engine.drive(text("run").parse().unwrap(), options).await;
@@ -248,9 +262,42 @@ async fn victim() {
     assert!(lost || (freezer.is_none() && driven.is_ok()), "a frozen worker finds its lease gone: {driven:?}");
 }
 
-pub(crate) fn worker(store: &Store, environments: &DurableEnvironments, name: &str) -> Engine {
-    let engine = engine(store, ScriptModel::new(turns()), &Arc::default(), name);
-    Engine { environments: Arc::new(environments.clone()), ..engine }
+/// What the run of a case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// Calls of every class, one run.
+    Alone,
+    /// A conversation of three turns.
+    Conversation,
+    /// A run that calls two others, one of them without waiting.
+    Tree,
+}
+
+pub(crate) fn worker(
+    store: &Store,
+    environments: &DurableEnvironments,
+    name: &str,
+    calls: bool,
+    dead_worker: Option<&str>,
+) -> Engine {
+    let environments = Arc::new(environments.clone());
+    if !calls {
+        return Engine { environments, ..engine(store, ScriptModel::new(turns()), &Arc::default(), name) };
+    }
+    let helper = vec![vec![("mail", json!({ "n": 1 }))]];
+    let helpers = Helpers {
+        store: store.clone(),
+        model: TreeModel::new(tree_turns(), helper),
+        environments,
+        worker: name.into(),
+        dead_worker: dead_worker.map(Into::into),
+    };
+    helpers.engine()
+}
+
+fn tree_turns() -> Vec<Turn> {
+    let call = |mode: &str| ("agent.call", json!({ "persona": "helper", "task": "help", "mode": mode }));
+    vec![vec![call("blocking")], vec![("note", json!({ "n": 1 }))]]
 }
 
 /// Everything of one case: a run in a database, its files, its counter.
@@ -262,19 +309,26 @@ pub(crate) struct Case {
     counter: Counter,
     address: SocketAddr,
     pub(crate) doubts: u32,
+    story: Story,
 }
 
 impl Case {
     pub(crate) async fn new(database: TestDatabase, rules: Vec<Rule>) -> Self {
+        Self::of(database, rules, Story::Alone).await
+    }
+
+    pub(crate) async fn of(database: TestDatabase, rules: Vec<Rule>, story: Story) -> Self {
         let store = database.open().await;
         let mut spec = run_spec();
         spec.policy.rules = rules;
-        let run = create(&store, spec, persona()).await;
+        spec.conversation = story == Story::Conversation;
+        let persona = if story == Story::Tree { caller() } else { persona() };
+        let run = create(&store, spec, persona).await;
         let files = tempfile::tempdir().unwrap();
         fs_err::write(files.path().join("input"), "input").unwrap();
         let counter = Counter::default();
         let address = counter.start();
-        Self { database, store, run, files, counter, address, doubts: 0 }
+        Self { database, store, run, files, counter, address, doubts: 0, story }
     }
 
     pub(crate) fn environments(&self) -> DurableEnvironments {
@@ -286,12 +340,18 @@ impl Case {
         let (event, mail) = match moment {
             Moment::AfterEvent(seq) => (Some(seq), None),
             Moment::AfterMail(nth) => (None, Some(nth)),
+            Moment::AfterChildEvent(_) => (None, None),
+        };
+        let child_event = match moment {
+            Moment::AfterChildEvent(seq) => Some(seq),
+            _ => None,
         };
         let sqlite = self.database.file().map(|file| file.display().to_string());
         let orders = json!({
             "postgres": self.database.url().map(|url| url.expose().to_owned()), "sqlite": sqlite,
             "run": self.run, "directory": self.files.path(), "counter": self.address.to_string(),
-            "event": event, "mail": mail, "lease_ms": u64::try_from(lease.as_millis()).unwrap(),
+            "event": event, "child_event": child_event, "mail": mail,
+            "story": if self.story == Story::Tree { "tree" } else { "alone" }, "lease_ms": u64::try_from(lease.as_millis()).unwrap(),
             "freezer": freezer.map(|address| address.to_string()),
         });
         #[expect(clippy::disallowed_methods, reason = "the victim is a process of its own")]
@@ -305,19 +365,41 @@ impl Case {
 
     /// Resumes until the run ends: a person approves, and answers each doubt after a look at the counter.
     pub(crate) async fn finish(&mut self, dead_worker: Option<&str>) -> Result<Driven, masque_engine::Error> {
-        let rescuer = worker(&self.store, &self.environments(), "rescuer");
+        let rescuer = worker(&self.store, &self.environments(), "rescuer", self.story == Story::Tree, dead_worker);
         loop {
             let driven = drive(&rescuer, self.run, dead_worker).await?;
-            if driven != Driven::Waiting(Waits::Answers) {
+            if !matches!(driven, Driven::Waiting(_)) {
                 return Ok(driven);
             }
-            assert!(self.answer_all().await > 0, "a waiting run has a question");
+            assert!(self.go_on().await, "a waiting run waits for something: {driven:?}");
         }
+    }
+
+    /// Gives a waiting run what it waits for; false when it waits for nothing.
+    pub(crate) async fn go_on(&mut self) -> bool {
+        if self.answer_all().await > 0 {
+            return true;
+        }
+        let events = self.store.journal(self.run, 0).await.unwrap();
+        let state = State::fold(self.run, &events).unwrap();
+        if !state.turn_over || state.outcome.is_some() {
+            return false;
+        }
+        let said = events.iter().filter(|event| event.body.kind() == "user_said").count();
+        let by = Actor::User("ada".into());
+        let command = match said {
+            0 | 1 => Command::Say { parts: vec![Part::text(format!("turn {said}"))], by, model: None },
+            _ => Command::Finish { by },
+        };
+        // The same words again are the same command, however often this is tried.
+        send_as(&self.store, &format!("{} {said}", self.run), self.run, command).await;
+        true
     }
 
     /// Answers the open questions, and says how many there were.
     pub(crate) async fn answer_all(&mut self) -> usize {
-        let open = open_questions(&self.store, self.run).await;
+        let all = ApprovalFilter { open_only: true, run: None, limit: 10 };
+        let open = self.store.approvals(&all).await.unwrap();
         for approval in &open {
             self.answer(approval).await;
         }
@@ -333,6 +415,24 @@ impl Case {
             _ => Answer::Approve,
         };
         answer_one(&self.store, approval, answer).await;
+    }
+
+    /// What must hold of a tree at the end, however often it was killed.
+    pub(crate) async fn check_tree(&self, driven: &Driven, what: &str) -> (usize, usize) {
+        assert!(matches!(driven, Driven::Ended(Outcome::Completed { .. })), "{what}: {driven:?}");
+        assert_eq!(self.counter.of("help_0_0"), 1, "{what}: the mail of the called run was sent once");
+        let called = RunFilter { parent: Some(self.run), ..RunFilter::default() };
+        let called = self.store.runs(&called).await.unwrap();
+        assert_eq!(called.len(), 1, "{what}: the call is one run");
+        let child = self.store.journal(called[0].id, 0).await.unwrap();
+        let root = self.store.journal(self.run, 0).await.unwrap();
+        for (run, events) in [(called[0].id, &child), (self.run, &root)] {
+            assert_eq!(replay(run, events).unwrap().differs_at, None, "{what}");
+        }
+        let count = |kind: &str| root.iter().filter(|event| event.body.kind() == kind).count();
+        assert_eq!((count("child_started"), count("child_ended")), (1, 1), "{what}: its end is told once");
+        assert_eq!(self.store.inbox(self.run).await.unwrap(), [], "{what}: nothing is left in the inbox");
+        (root.len(), child.len())
     }
 
     /// What must hold at the end, however often the run was killed.

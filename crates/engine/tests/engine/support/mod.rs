@@ -2,6 +2,7 @@
 //! effect class whose effects can be counted.
 
 pub(crate) mod durable;
+pub(crate) mod helpers;
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use masque_engine::{
+    children::NoChildren,
     driver::{DriveOptions, Driven, Engine, Progress, WhenWaiting},
     environment::{Activation, ActiveEnvironment, Environments},
 };
@@ -43,12 +45,18 @@ pub(crate) type Turn = Vec<(&'static str, Value)>;
 /// has: calls and results pair up, and the conversation starts with the user.
 pub(crate) struct ScriptModel {
     pub(crate) turns: Vec<Turn>,
+    /// What the ids of its calls begin with.
+    pub(crate) name: &'static str,
     pub(crate) seen: Mutex<Vec<usize>>,
 }
 
 impl ScriptModel {
     pub(crate) fn new(turns: Vec<Turn>) -> Arc<Self> {
-        Arc::new(Self { turns, seen: Mutex::new(Vec::new()) })
+        Self::named("call", turns)
+    }
+
+    pub(crate) fn named(name: &'static str, turns: Vec<Turn>) -> Arc<Self> {
+        Arc::new(Self { turns, name, seen: Mutex::new(Vec::new()) })
     }
 
     pub(crate) fn reply(&self, request: &ModelRequest) -> ModelReply {
@@ -67,7 +75,7 @@ impl ScriptModel {
             return AssistantMessage { text: "done".into(), ..AssistantMessage::default() };
         };
         let calls = turn.iter().enumerate().map(|(nth, (tool, arguments))| ToolCall {
-            id: format!("call_{place}_{nth}"),
+            id: format!("{}_{place}_{nth}", self.name),
             tool: (*tool).into(),
             arguments: arguments.clone(),
             signature: None,
@@ -282,6 +290,7 @@ pub(crate) fn run_spec() -> RunSpec {
         sandbox: SandboxMode::Process,
         started_by: Actor::User("test".into()),
         parent: None,
+        called: None,
         conversation: false,
     }
 }
@@ -304,6 +313,7 @@ pub(crate) async fn try_create(
     persona: Persona,
 ) -> Result<(), masque_store::Error> {
     let event = |seq, body| Event { seq, epoch: 0, at: Timestamp(1), body };
+    let (parent, conversation) = (spec.parent, spec.conversation);
     let events = vec![
         event(1, EventBody::RunCreated { spec: Box::new(spec) }),
         event(2, EventBody::PersonaPinned { persona: Box::new(persona) }),
@@ -318,8 +328,8 @@ pub(crate) async fn try_create(
             status: RunStatus::Running,
             events,
             forked_from: None,
-            parent: None,
-            conversation: false,
+            parent,
+            conversation,
             audit: vec![],
         })
         .await
@@ -338,6 +348,7 @@ pub(crate) fn engine(store: &Store, model: Arc<dyn Model>, world: &Arc<Mutex<Wor
         store: store.clone(),
         model,
         environments: Arc::new(TestEnvironments::new(world)),
+        children: Arc::new(NoChildren),
         clock: Arc::new(real_time),
         worker: worker.into(),
         lease: Duration::from_secs(10),
@@ -362,6 +373,7 @@ pub(crate) fn options<'a>() -> DriveOptions<'a> {
         observe: quiet,
         stop: CancellationToken::new(),
         dead_worker: None,
+        known: None,
     }
 }
 
@@ -384,6 +396,11 @@ pub(crate) async fn answer_one(store: &Store, approval: &Approval, answer: Answe
     let ruling = Ruling { answer, by: Actor::User("ada".into()), channel: Channel::Cli };
     let command = Command::Answer { approval: approval.id, digest: approval.digest, ruling };
     send(store, approval.run, command).await;
+}
+
+/// Sends a command whose id follows from a name: it is sent once.
+pub(crate) async fn send_as(store: &Store, name: &str, run: RunId, command: Command) {
+    store.send(CommandId::derive(&Digest::of(name)), run, &command, Timestamp(1)).await.unwrap();
 }
 
 pub(crate) async fn send(store: &Store, run: RunId, command: Command) {

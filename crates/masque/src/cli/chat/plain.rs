@@ -101,10 +101,10 @@ impl Plain<'_> {
                 render::line(&style::harmless(state.turn_text().trim_end()));
                 Ok(None)
             }
-            Driven::Waiting(Waits::Answers) => {
+            Driven::Waiting(Waits::Answers | Waits::Runs) => {
                 let summary = self.app.run(run).await?;
                 let live = Live::new(crate::cli::drive::Output::Text, &summary, &[]);
-                live.waiting(&summary, &self.app.approvals(Some(run), true, 100).await?);
+                live.waiting(&summary, &self.app.approvals_of_tree(run).await?);
                 Ok(Some(Exit::NeedsApproval))
             }
             Driven::Ended(_) => Ok(Some(Exit::of_status(self.app.run(run).await?.status))),
