@@ -11,8 +11,16 @@ use masque_sandbox::{Command, Isolation, LandlockUse, Launcher, Mechanism, Pool,
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-const KINDS: [&str; 6] =
-    ["fork+exec", "unconfined", "confined, Landlock off", "confined", "from the pool", "bubblewrap"];
+const KINDS: [&str; 8] = [
+    "fork+exec",
+    "unconfined",
+    "confined, Landlock off",
+    "confined",
+    "confined, until executed",
+    "from the pool",
+    "from the pool, until executed",
+    "bubblewrap",
+];
 const LIVE: usize = 500;
 
 #[tokio::main(flavor = "current_thread")]
@@ -43,25 +51,32 @@ async fn times(rounds: usize, layered: &Launcher, confined: &Profile) -> Outcome
     let single = Launcher::detect(LandlockUse::Off);
     let pool = Pool::new(layered.clone(), PoolLimits { per_profile: 1, ..PoolLimits::default() })?;
     let command = Command::new("/usr/bin/true");
-    let mut times: [Vec<u128>; 6] = std::array::from_fn(|_| Vec::with_capacity(rounds));
+    let mut times: [Vec<u128>; 8] = std::array::from_fn(|_| Vec::with_capacity(rounds));
     for _ in 0..rounds {
-        let [standard, unconfined, without_landlock, all, warm, bubblewrap] = &mut times;
+        let [standard, unconfined, without_landlock, all, executed, warm, warm_executed, bubblewrap] = &mut times;
         let start = Instant::now();
         std::process::Command::new("/usr/bin/true").stdin(Stdio::null()).status()?;
         standard.push(start.elapsed().as_micros());
+        let mut last = 0;
         for (launcher, profile, times) in
             [(layered, &plain, unconfined), (&single, confined, without_landlock), (layered, confined, all)]
         {
             let start = Instant::now();
-            launcher.spawn(profile, &command)?.wait().await?;
+            let mut child = launcher.spawn(profile, &command)?;
+            let until_executed = start.elapsed().as_micros();
+            child.wait().await?;
             times.push(start.elapsed().as_micros());
+            last = until_executed;
         }
+        executed.push(last);
         pool.prepare(confined);
         while pool.waiting(confined) == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         let start = Instant::now();
-        pool.spawn_only(confined, &command)?.wait().await?;
+        let mut child = pool.spawn_only(confined, &command)?;
+        warm_executed.push(start.elapsed().as_micros());
+        child.wait().await?;
         warm.push(start.elapsed().as_micros());
         let start = Instant::now();
         let options = ["--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "/usr/bin/true"];
