@@ -56,7 +56,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs_err::write(&path, "checked").unwrap();
-        let found = fs_err::metadata(&path).unwrap();
+        // Kept open, so that no other file gets its number.
+        let file = fs_err::File::open(&path).unwrap();
+        let found = file.metadata().unwrap();
         let expected = Expectation {
             path: path.to_str().unwrap().to_owned(),
             identity: Some((found.dev(), found.ino())),
