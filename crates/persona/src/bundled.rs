@@ -22,8 +22,25 @@ macro_rules! bundled {
 
 /// In the order in which they are listed.
 const FILES: &[Bundled] = bundled![
+    "default",
     "architect",
     "engineer",
+    "reviewer",
+    "codex",
+    "qa",
+    "security",
+    "sre",
+    "release",
+    "data",
+    "product",
+    "designer",
+    "writer",
+    "research-expert",
+    "data-expert",
+    "analysis-expert",
+    "hpc-expert",
+    "workflow-expert",
+    "office-assistant",
 ];
 
 /// Reads them.

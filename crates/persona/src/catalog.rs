@@ -211,6 +211,15 @@ pub fn read_file(path: &Path, sources: &Sources) -> (Option<Persona>, Vec<Diagno
     (outcome.persona, outcome.notes.diagnostics)
 }
 
+/// Reads a persona from a text as if it stood in a file. The persona is absent when a diagnostic is an error.
+#[must_use]
+pub fn check_text(path: &Path, text: &str, sources: &Sources) -> (Option<Persona>, Vec<Diagnostic>) {
+    let is_users = sources.user.as_ref().is_some_and(|user| path.starts_with(user));
+    let origin = if is_users { Origin::User } else { Origin::Project };
+    let outcome = file::read_as(path, text, sources.skill_places(origin));
+    (outcome.persona, outcome.notes.diagnostics)
+}
+
 /// The Markdown files of a directory by name. A directory that does not exist holds none.
 fn list(directory: &Path, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<PathBuf> {
     let mut paths = BTreeSet::new();

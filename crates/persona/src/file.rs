@@ -95,19 +95,26 @@ pub(crate) struct Outcome {
 
 /// Reads a persona file from disk. `skill_places` are where skills that it names are looked for.
 pub(crate) fn read(path: &Path, skill_places: Vec<PathBuf>) -> Outcome {
-    let label = path.display().to_string();
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     match read_text(path) {
-        Ok(text) => {
-            let directory = path.parent().map(|parent| parent.join(&stem));
-            read_persona(&label, &stem, &text, Sibling { directory, skill_places, ..Sibling::default() })
-        }
+        Ok(text) => read_as(path, &text, skill_places),
         Err(fault) => {
-            let mut notes = Notes::new(label);
+            let mut notes = Notes::new(path.display().to_string());
             notes.error(fault.place, format!("the file {}", fault.message), fault.hint.unwrap_or("correct it"));
-            Outcome { persona: None, name: stem, notes }
+            Outcome { persona: None, name: stem(path), notes }
         }
     }
+}
+
+/// Reads a text as if it stood in that file.
+pub(crate) fn read_as(path: &Path, text: &str, skill_places: Vec<PathBuf>) -> Outcome {
+    let stem = stem(path);
+    let directory = path.parent().map(|parent| parent.join(&stem));
+    let sibling = Sibling { directory, skill_places, ..Sibling::default() };
+    read_persona(&path.display().to_string(), &stem, text, sibling)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Reads a persona from the text of its file.

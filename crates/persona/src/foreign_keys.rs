@@ -2,11 +2,7 @@
 //!
 //! What stands under `masque:` wins over them, except where both restrict. Leaves out keys that mean nothing here.
 
-use masque_types::{
-    cost::MicroUsd,
-    model::ModelRef,
-    policy::Mode,
-};
+use masque_types::{cost::MicroUsd, model::ModelRef, policy::Mode};
 
 use crate::{
     node::{Content, Node, Place},
@@ -104,7 +100,8 @@ pub(crate) fn claude_mode(text: &str, place: Place, notes: &mut Notes) -> Option
         "acceptEdits" => Mode::AcceptEdits,
         "auto" => Mode::Auto,
         "bypassPermissions" | "unrestricted" => {
-            let message = format!("`permissionMode: {text}` is read as mode `auto`: the sandbox and all rules still hold");
+            let message =
+                format!("`permissionMode: {text}` is read as mode `auto`: the sandbox and all rules still hold");
             notes.warning(place, message, "write `mode: auto` under `masque:` if that is meant");
             Mode::Auto
         }

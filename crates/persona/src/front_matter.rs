@@ -122,6 +122,11 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// The name itself where it can be one, else the nearest that can.
+pub(crate) fn fitting(name: &str) -> String {
+    if is_name(name) { name.to_owned() } else { slug(name) }
+}
+
 /// The nearest name that a persona can have.
 pub(crate) fn slug(name: &str) -> String {
     let plain: String = name
@@ -221,7 +226,8 @@ fn check_servers(tools: &ToolSelection, servers: &BTreeMap<String, McpServer>, n
 }
 
 fn check_secrets(servers: &BTreeMap<String, McpServer>, secrets: &[SecretGrant], notes: &mut Notes) {
-    for (server, name) in servers.iter().flat_map(|(server, spec)| spec.secrets.iter().map(move |name| (server, name))) {
+    for (server, name) in servers.iter().flat_map(|(server, spec)| spec.secrets.iter().map(move |name| (server, name)))
+    {
         if !secrets.iter().any(|secret| secret.name == *name) {
             let message = format!("the MCP server `{server}` uses the secret `{name}`, which the persona is not given");
             notes.error(Place::FILE, message, format!("add `{{ name: {name}, hosts: […] }}` under `masque.secrets`"));

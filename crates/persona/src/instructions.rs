@@ -40,9 +40,9 @@ pub fn instructions(project: &Path, directory: &Path) -> (Vec<Instruction>, Vec<
 
 /// The directories from the nearest up to the project's root; only the given one when it is not inside.
 fn places(project: &Path, directory: &Path) -> Vec<PathBuf> {
-    let inside = directory.strip_prefix(project).is_ok_and(|below| {
-        below.components().all(|step| matches!(step, Component::Normal(_) | Component::CurDir))
-    });
+    let inside = directory
+        .strip_prefix(project)
+        .is_ok_and(|below| below.components().all(|step| matches!(step, Component::Normal(_) | Component::CurDir)));
     if !inside {
         return vec![directory.to_owned()];
     }
@@ -129,9 +129,7 @@ mod tests {
         let expected = ["AGENTS.md: root", "a/GEMINI.md: gemini", "a/b/CLAUDE.md: claude", "a/b/c/AGENTS.md: leaf"];
         assert_eq!(found(root.path(), "a/b/c"), expected);
         assert_eq!(found(root.path(), "e"), ["AGENTS.md: root", "e/CLAUDE.md: instead"]);
-        assert_eq!(found(&root.path().join("x"), "../a"), ["../a/GEMINI.md: gemini"].map(|line| {
-            line.replace("..", &root.path().join("x/..").display().to_string())
-        }));
+        assert!(found(&root.path().join("x"), "../a").is_empty(), "what is beside the project is none of it");
         assert!(found(Path::new("/nonexistent"), "x").is_empty());
     }
 

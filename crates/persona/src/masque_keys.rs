@@ -48,9 +48,8 @@ pub(crate) const SCHEMA: &str = "masque.persona/v1";
 pub(crate) fn read(mut section: Section, around: &mut Surroundings<'_>, notes: &mut Notes) -> MasqueKeys {
     check_schema(&mut section, notes);
     let display = section.section("display", notes);
-    let sandbox = section
-        .section("sandbox", notes)
-        .map_or_else(SandboxSpec::default, |part| sandbox_keys::read(part, notes));
+    let sandbox =
+        section.section("sandbox", notes).map_or_else(SandboxSpec::default, |part| sandbox_keys::read(part, notes));
     let keys = MasqueKeys {
         display: display_keys::read(display, around.sibling, notes),
         model: model(&mut section, notes),

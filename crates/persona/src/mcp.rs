@@ -149,7 +149,11 @@ fn lazy(section: &mut Section, notes: &mut Notes) -> bool {
         "lazy" => true,
         "eager" => flag,
         other => {
-            notes.error(place, format!("`{other}` is no way to start a server"), "write `start: lazy` or `start: eager`");
+            notes.error(
+                place,
+                format!("`{other}` is no way to start a server"),
+                "write `start: lazy` or `start: eager`",
+            );
             flag
         }
     }

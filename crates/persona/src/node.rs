@@ -146,9 +146,9 @@ impl Node {
 
     /// A mapping of our own making; what is absent is left out.
     pub(crate) fn map<K: Into<String>>(entries: impl IntoIterator<Item = (K, Option<Self>)>) -> Self {
-        let entries = entries.into_iter().filter_map(|(key, value)| {
-            value.map(|value| Entry { key: key.into(), place: value.place, value })
-        });
+        let entries = entries
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| Entry { key: key.into(), place: value.place, value }));
         Self::new(Content::Map(entries.collect()))
     }
 

@@ -8,11 +8,22 @@ use crate::node::Place;
 /// Keys whose value may be mended.
 const TEXTS: [&str; 4] = ["description", "when_to_use", "whenToUse", "title"];
 
-/// Keys that end a text that goes on over lines.
-const KEYS: [&str; 28] = [
-    "name", "description", "tools", "disallowedTools", "model", "color", "mcpServers", "mcp_servers", "masque", "skills",
-    "hooks", "memory", "permissionMode", "permission", "maxTurns", "mode", "temperature", "provider", "avatar", "kind",
-    "license", "metadata", "allowed-tools", "compatibility", "version", "author", "background", "isolation",
+/// Words with a colon that stand at the begin of a line of such a text: examples of conversations. Any other word with a
+/// colon begins a key, so that no restriction disappears in a text.
+const LABELS: [&str; 13] = [
+    "context",
+    "user",
+    "assistant",
+    "commentary",
+    "example",
+    "examples",
+    "note",
+    "human",
+    "ai",
+    "input",
+    "output",
+    "scenario",
+    "response",
 ];
 
 /// The front matter with its texts quoted, and where the first of them stands. Nothing when there is none to mend.
@@ -49,7 +60,9 @@ fn plain_text(line: &str) -> Option<(&str, &str)> {
 }
 
 fn begins_key(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key)) || line.trim_end() == "---"
+    let Some((word, _)) = line.split_once(':') else { return line.trim_end() == "---" };
+    let is_word = !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || "_-'\"".contains(letter));
+    is_word && !LABELS.contains(&word.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -65,9 +78,14 @@ mod tests {
         let (mended, place) = quoted_texts(front).unwrap();
         assert_eq!((place.line, mended.lines().count()), (3, front.lines().count()));
         let node = parse_yaml(&mended).unwrap();
-        assert_eq!(node.get("description").unwrap().as_text().unwrap(), "Use when: always.\n\nContext: \"x\"\nuser: 'y' # z");
+        assert_eq!(
+            node.get("description").unwrap().as_text().unwrap(),
+            "Use when: always.\n\nContext: \"x\"\nuser: 'y' # z"
+        );
         assert_eq!(node.get("tools").unwrap().as_text(), Some("Read"));
         assert!(quoted_texts("tools: a: b\n").is_none(), "nothing but texts is mended");
+        let (mended, _) = quoted_texts("description: a: b\ndenied_tools: [x]\n'x': 1").unwrap();
+        assert_eq!(mended, "description: \"a: b\"\ndenied_tools: [x]\n'x': 1", "no restriction is swallowed");
     }
 
     proptest! {

@@ -82,7 +82,11 @@ fn container(mut part: Section, notes: &mut Notes) -> Option<ContainerSpec> {
             Some(ContainerSpec { image, shared, runtime: runtime.map(|(name, _)| name) })
         }
         Some((image, place)) => {
-            notes.error(place, format!("`{image}` is no image"), "write for example `image: docker.io/library/python:3.13`");
+            notes.error(
+                place,
+                format!("`{image}` is no image"),
+                "write for example `image: docker.io/library/python:3.13`",
+            );
             None
         }
         None => {

@@ -88,10 +88,8 @@ fn injection(text: &str, place: Place, notes: &mut Notes) -> Option<Injection> {
         "environment" => Some(Injection::Environment),
         other => {
             let near = nearest(other, ["header", "environment"].into_iter());
-            let hint = near.map_or_else(
-                || "write `header` or `environment`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let hint = near
+                .map_or_else(|| "write `header` or `environment`".to_owned(), |near| format!("did you mean `{near}`?"));
             notes.error(place, format!("`{other}` is no way to put a secret in"), hint);
             None
         }
@@ -117,7 +115,8 @@ fn check_reach(grant: &SecretGrant, sandbox: &SandboxSpec, place: Place, notes: 
     }
     let reachable = |host: &String| sandbox.hosts.iter().any(|pattern| host::covers(pattern, host));
     if let Some(host) = grant.hosts.iter().find(|host| !reachable(host)) {
-        let message = format!("the secret `{}` is for `{host}`, which programs in the sandbox cannot reach", grant.name);
+        let message =
+            format!("the secret `{}` is for `{host}`, which programs in the sandbox cannot reach", grant.name);
         notes.warning(place, message, format!("add `{host}` to `masque.sandbox.net.allow`"));
     }
 }

@@ -38,7 +38,8 @@ pub(crate) fn read(named: Option<Node>, sibling: &mut Sibling, notes: &mut Notes
             Some(directory) => take(&directory, sibling, &mut skills, notes),
             None => {
                 let message = format!("no skill is called `{name}`; it is left out");
-                let hint = "put it into `.agents/skills/<name>/SKILL.md`, or into `skills/` of the user's configuration";
+                let hint =
+                    "put it into `.agents/skills/<name>/SKILL.md`, or into `skills/` of the user's configuration";
                 notes.warning(place, message, hint);
             }
         }
@@ -61,12 +62,8 @@ fn own(sibling: &Sibling) -> Vec<PathBuf> {
         return Vec::new();
     };
     let Ok(entries) = fs_err::read_dir(directory) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.join(FILE).exists())
-        .take(MOST)
-        .collect();
+    let mut found: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.join(FILE).exists()).take(MOST).collect();
     found.sort();
     found
 }
@@ -124,7 +121,8 @@ fn parse(directory: &Path, text: &str, notes: &mut Notes) -> Option<Skill> {
 fn description(front: Node, directory_name: &str, notes: &mut Notes) -> String {
     let text_at = |key: &str| front.get(key).and_then(Node::as_text).map(str::trim).filter(|text| !text.is_empty());
     if let Some(other) = text_at("name").filter(|name| *name != directory_name) {
-        let message = format!("the skill says that its name is `{other}`; the directory's name `{directory_name}` counts");
+        let message =
+            format!("the skill says that its name is `{other}`; the directory's name `{directory_name}` counts");
         notes.warning(front.place, message, "give both the same name");
     }
     let Some(text) = text_at("description") else {

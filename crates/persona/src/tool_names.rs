@@ -30,6 +30,23 @@ pub(crate) fn is_canonical(name: &str) -> bool {
     TOOLS.contains(&name) || LATER.contains(&name)
 }
 
+/// Whether a name stands for several tools.
+pub(crate) fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{'])
+}
+
+/// The tools of ours that a pattern means.
+pub(crate) fn matching(pattern: &str) -> impl Iterator<Item = &'static str> {
+    let glob = globset::Glob::new(pattern).ok().map(|glob| glob.compile_matcher());
+    TOOLS.into_iter().filter(move |tool| glob.as_ref().is_some_and(|glob| glob.is_match(tool)))
+}
+
+/// The canonical form of a name, without a word about what is doubtful.
+pub(crate) fn plain(name: &str) -> String {
+    let name = name.trim();
+    alias(name).unwrap_or_else(|| name.to_owned())
+}
+
 /// What a name is used for: that decides how bad an unknown one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -98,7 +115,8 @@ fn hint(name: &str, mapped: &str) -> String {
     if name.starts_with("mcp:") {
         return "write `mcp:<server>/<tool>` or `mcp:<server>/*`".to_owned();
     }
-    let names = TOOLS.iter().copied().chain(aliases::ALL.iter().flat_map(|table| table.names().map(|(theirs, _)| theirs)));
+    let names =
+        TOOLS.iter().copied().chain(aliases::ALL.iter().flat_map(|table| table.names().map(|(theirs, _)| theirs)));
     nearest(name, names).map_or_else(
         || "`masque tool list` shows the tools".to_owned(),
         |near| format!("did you mean `{}`?", alias(near).unwrap_or_else(|| near.to_owned())),

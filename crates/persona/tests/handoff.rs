@@ -4,9 +4,7 @@
 
 use std::path::PathBuf;
 
-use masque_persona::handoff::{
-    Artifact, Error, Handoff, MAX_DECODED_BYTES, Opened, ReplyTo, Source, decode, encode,
-};
+use masque_persona::handoff::{Artifact, Error, Handoff, MAX_DECODED_BYTES, Opened, ReplyTo, Source, decode, encode};
 use masque_types::{
     child::Expected,
     digest::Digest,
@@ -52,7 +50,10 @@ fn handoff() -> Handoff {
     let result = ToolMessage {
         call_id: "c1".into(),
         tool: "fs.read".into(),
-        content: vec![Part::text("fn main() {}\n"), Part::Image { media_type: "image/png".into(), data: "AAAA".into() }],
+        content: vec![
+            Part::text("fn main() {}\n"),
+            Part::Image { media_type: "image/png".into(), data: "AAAA".into() },
+        ],
         is_error: true,
     };
     Handoff {
@@ -174,7 +175,9 @@ fn what_is_wrong_is_told() {
 #[test]
 fn the_briefing_says_what_belongs_to_the_task() {
     let briefing = masque_types::message::joined_text(&handoff().briefing());
-    for text in ["Mend the parser.", "architect", "docs/plan.md (4 bytes)", "EDITION=2024", "Make it faster.", "fs.read"] {
+    for text in
+        ["Mend the parser.", "architect", "docs/plan.md (4 bytes)", "EDITION=2024", "Make it faster.", "fs.read"]
+    {
         assert!(briefing.contains(text), "{text}: {briefing}");
     }
     assert!(briefing.starts_with("Mend the parser."), "the task comes first: {briefing}");

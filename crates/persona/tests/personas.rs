@@ -104,17 +104,17 @@ fn the_examples_of_the_book_are_right() {
         let page = fs_err::read_to_string(book.join(page)).unwrap();
         let example = page.split("```markdown\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let file = format!("{name}.md");
-        let project = Project::new(&[(&file, example), (&format!("{name}/schemas/report.json"), "{}")]);
+        let project = Project::new(&[
+            (&file, example),
+            (&format!("{name}/schemas/report.json"), "{}"),
+            (&format!("{name}/icon.svg"), "<svg/>"),
+            (&format!("{name}/hooks/warm.sh"), "#!/bin/sh\n"),
+            (&format!("{name}/hooks/guard.sh"), "#!/bin/sh\n"),
+            (&format!("{name}/skills/chunking/SKILL.md"), "---\nname: chunking\ndescription: d\n---\nx\n"),
+        ]);
         let (persona, diagnostics) = validate_file(&project.0.path().join(&file));
         assert_eq!(project.shown(&diagnostics), "");
         assert_eq!(persona.unwrap().name, name);
-    }
-}
-
-#[test]
-fn every_built_in_tool_can_be_named() {
-    for spec in masque_tools::builtin_specs() {
-        assert_eq!(check(&format!("tools: [{}]", spec.name)), "");
     }
 }
 
@@ -154,8 +154,9 @@ fn a_file_of_claude_code_keeps_its_restrictions() {
     assert_snapshot!(project.shown(&catalog.diagnostics));
     let loaded = catalog.find("reviewer").unwrap();
     assert_eq!(loaded.origin, Origin::ProjectClaude);
-    assert_eq!(loaded.unused_keys.keys().collect::<Vec<_>>(), ["color"]);
+    assert!(loaded.unused_keys.is_empty());
     let persona = &loaded.persona;
+    assert_eq!(persona.display.color.as_deref(), Some("#3465a4"));
     assert_eq!(persona.budget.steps, Some(7));
     let policy = Policy::of(persona);
     for (tool, has) in [("fs.read", true), ("fs.search", true), ("fs.write", false), ("shell.exec", false)] {
@@ -179,6 +180,7 @@ fn the_first_wins_and_a_broken_file_keeps_its_name() {
     let seen: Vec<_> = catalog
         .personas
         .iter()
+        .filter(|loaded| loaded.origin != Origin::Bundled || loaded.shadowed)
         .map(|loaded| format!("{} {} {}", loaded.persona.name, loaded.origin.name(), loaded.shadowed))
         .collect();
     assert_snapshot!(seen.join("\n"), @r"
@@ -187,8 +189,8 @@ fn the_first_wins_and_a_broken_file_keeps_its_name() {
     writer project_claude true
     mine user false
     writer user true
-    architect bundled false
     engineer bundled true
+    writer bundled true
     ");
     assert_snapshot!(project.shown(&catalog.diagnostics));
     assert_eq!(catalog.find("writer").unwrap().persona.description, "project");
@@ -241,6 +243,16 @@ fn wrong_values_are_named_one_by_one() {
         "masque: { output: { schema: { type: objekt } } }",
         "masque: { output: { schema: { $ref: 'http://localhost/x.json' } } }",
         "masque: { secrets: [{ name: T }], display: { title: A }, hook: {} }",
+        "masque: { secrets: [{ name: token, hosts: ['*.a.org'] }, { name: PATH, hosts: [a.org] }, { name: T, inject: file }, { name: E, inject: environment, hosts: [a.org] }, { host: x }, x] }",
+        "masque: { secrets: [{ name: T, hosts: [a.org] }, { name: T, hosts: [b.org] }], sandbox: { net: { allow: ['https://a.org', 'b.org:0', '*'] } } }",
+        "masque: { display: { icon: ../x.svg, color: blu, title: 'a\tb' }, mode: autp, callable: yes please }",
+        "masque: { sandbox: { backend: contaner, container: { image: 'a b', shared: 1, runtim: x } } }",
+        "masque: { sandbox: { backend: container } }",
+        "masque: { hooks: { pre_tool_use: hooks/guard.sh, pre_tol_use: x } }",
+        "masque: { delegate: { to: [Engineer], depth: 0, parallel: 100, grants: [fs.raed], too: x }, memory: { scopes: [all, 'room:x'], injct: 1 } }",
+        "mcpServers: { a: { command: x, lazy: soon, start: late, secrets: [GONE] } }",
+        "permissionMode: bypassPermissions\npermission_mode: sometimes\ncolor: 7\nmemory: lots\nprovider: openai\nmodel: gpt\nskills: [gone]\nhooks: {}",
+        "description: Use when: always",
         "? [complex, key]\n: x",
         "bomb: &a [x, x]\nbig: [*a, *a, *b]",
     ];
@@ -297,11 +309,11 @@ fn odd_files_hide_nothing() {
 #[test]
 fn a_place_without_personas_has_the_bundled_ones() {
     let catalog = load(&Sources { project: Some(Path::new("/nonexistent").into()), user: None });
-    assert_eq!(catalog.personas.len(), 2);
+    assert_eq!(catalog.personas.len(), 19);
     assert!(catalog.diagnostics.is_empty());
     let file = Project::new(&[("project/.agents", "a file"), ("user", "a file")]);
     let catalog = load(&file.sources());
-    assert_eq!(catalog.personas.len(), 2);
+    assert_eq!(catalog.personas.len(), 19);
     assert_eq!(catalog.diagnostics.len(), 2, "{:?}", catalog.diagnostics);
 }
 
