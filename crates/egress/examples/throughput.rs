@@ -1,7 +1,8 @@
 //! How fast bytes and connections go through a broker: a program in a network namespace against a server on loopback.
 //!
-//! `cargo run --release -p masque-egress --example throughput` prints the figures. Needs python3, which makes the
-//! namespace and the device, and user namespaces.
+//! `cargo run --release -p masque-egress --example throughput` prints the figures; a number behind `--` is how many
+//! threads the broker's runtime has, 2 if none is given. Needs python3, which makes the namespace and the device, and
+//! user namespaces.
 
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
 
@@ -44,12 +45,12 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
         (Some("inside"), Some(port)) => measure("through the broker", (NAME, port.parse()?)),
-        _ => outside(),
+        (threads, _) => outside(threads.map_or(Ok(2), str::parse)?),
     }
 }
 
 /// Serves, measures without the broker, and starts the program behind the broker.
-fn outside() -> anyhow::Result<()> {
+fn outside(threads: usize) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     std::thread::spawn(move || {
@@ -58,7 +59,7 @@ fn outside() -> anyhow::Result<()> {
         }
     });
     measure("directly", ("127.0.0.1", port))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     runtime.block_on(behind_broker(port))
 }
 

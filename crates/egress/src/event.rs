@@ -27,7 +27,8 @@ pub enum Event {
         /// Bytes from the host to the program.
         received: u64,
     },
-    /// A program tried what it may not, or what cannot be done.
+    /// A program tried what it may not, or what cannot be done. At most 200 a minute are told;
+    /// [`crate::Counters`] have all.
     Refused {
         /// What it tried: `name:port`, an address, or a kind of packet.
         what: String,

@@ -11,7 +11,8 @@
 //! address. Bytes are passed on as they are, unless a secret is bound to the host: then TLS ends in the broker, which puts
 //! the value in for the placeholder and opens TLS to the host itself.
 //!
-//! What cannot be seen: behind a right TLS greeting to a host without secrets, what a program asks that host for.
+//! What cannot be seen: behind a right TLS greeting to a host without secrets, what a program asks that host for. What
+//! cannot be found in answers: a value that the host compressed, encrypted, or sent in parts of separate answers.
 
 mod address;
 mod authority;

@@ -1,19 +1,20 @@
-//! Counting a connection's bytes, and the limit of bytes out.
+//! Counting a connection's bytes, the limit of bytes out, and telling both when the connection has ended.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Quota, Refusal, context::Context, counters::add};
+use crate::{Event, Quota, Refusal, context::Context, counters::add, serve::Destination};
 
-/// The bytes of one connection.
+/// The bytes of one connection. However it ends, that is told when this is dropped.
 pub(crate) struct Meter<'a> {
     context: &'a Context,
+    destination: &'a Destination,
     sent: AtomicU64,
     received: AtomicU64,
 }
 
 impl<'a> Meter<'a> {
-    pub(crate) fn new(context: &'a Context) -> Self {
-        Self { context, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
+    pub(crate) fn new(context: &'a Context, destination: &'a Destination) -> Self {
+        Self { context, destination, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
     }
 
     /// Asks to send bytes to the host.
@@ -33,9 +34,14 @@ impl<'a> Meter<'a> {
         add(&self.received, length);
         add(&self.context.counting.bytes_in, length);
     }
+}
 
-    /// Bytes to and from the host.
-    pub(crate) fn read(&self) -> (u64, u64) {
-        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        let (sent, received) = (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed));
+        if sent > 0 || received > 0 {
+            let (host, port) = (self.destination.host.text(), self.destination.port);
+            self.context.observer.tell(Event::Closed { host, port, sent, received });
+        }
     }
 }

@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use crate::{
-    Event, Refusal,
+    Refusal,
     context::{Context, broken},
     dial::dial,
     dns, greeting,
@@ -61,28 +61,20 @@ pub(crate) async fn serve(context: &Context, target: Target, program: &mut Progr
         }
         Target::Host(destination) => destination,
     };
-    let meter = Meter::new(context);
+    let meter = Meter::new(context, &destination);
     let gone = program.gone.clone();
     let result = tokio::select! {
         biased;
         result = Box::pin(connect(context, &destination, program, &meter)) => result,
         () = gone.cancelled() => Err(Refusal::Broken("the program broke it".to_owned())),
     };
-    let clean = result.is_ok();
-    tell_end(context, &destination, &meter, result);
-    clean
-}
-
-fn tell_end(context: &Context, destination: &Destination, meter: &Meter<'_>, result: Result<(), Refusal>) {
-    if let Err(why) = result
-        && !matches!(why, Refusal::Broken(_))
-    {
-        context.observer.refuse(destination.text(), why);
-    }
-    let (sent, received) = meter.read();
-    if sent + received > 0 {
-        let (host, port) = (destination.host.text(), destination.port);
-        context.observer.tell(Event::Closed { host, port, sent, received });
+    match result {
+        Ok(()) => true,
+        Err(Refusal::Broken(_)) => false,
+        Err(why) => {
+            context.observer.refuse(destination.text(), why);
+            false
+        }
     }
 }
 
@@ -140,18 +132,30 @@ async fn opaque(
 
 async fn finish(
     program: &mut Program,
-    mut upstream: TcpStream,
+    upstream: TcpStream,
     meter: &Meter<'_>,
     watch: Watch<'_>,
 ) -> Result<(), Refusal> {
     let gone = program.gone.clone();
+    let mut upstream = Upstream { stream: upstream, is_over: false };
     let result = tokio::select! {
-        result = relay(&mut program.stream, &mut upstream, meter, watch) => result,
+        result = relay(&mut program.stream, &mut upstream.stream, meter, watch) => result,
         () = gone.cancelled() => Err(Refusal::Broken("the program broke it".to_owned())),
     };
-    if result.is_err() {
-        // The host must see a broken connection, not the end of what was sent.
-        let _set = upstream.set_zero_linger();
-    }
+    upstream.is_over = result.is_ok();
     result
+}
+
+/// A connection to a host. Dropped before it is over, the host sees it break, and not the end of what was sent.
+struct Upstream {
+    stream: TcpStream,
+    is_over: bool,
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _set = self.stream.set_zero_linger();
+        }
+    }
 }

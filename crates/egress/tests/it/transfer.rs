@@ -241,8 +241,7 @@ async fn after_close_nothing_remains() {
             let told = told.clone();
             async move {
                 stream.write_all(b"ready").await.unwrap();
-                drop(read_all(stream).await);
-                told.send(()).unwrap();
+                told.send(stream.read(&mut [0; 8]).await.map_err(|error| error.kind())).unwrap();
             }
         })
         .await;
@@ -250,8 +249,10 @@ async fn after_close_nothing_remains() {
         let mut stream = site.connect("idle.test", 5).await.unwrap();
         stream.read_exact(&mut [0; 5]).await.unwrap();
         site.broker.close().await;
-        // Both ends see the connection end, and nobody holds what the broker was given.
-        tells.recv().await.unwrap();
+        // Both ends see the connection break, that is told, and nobody holds what the broker was given.
+        assert_eq!(tells.recv().await.unwrap(), Err(std::io::ErrorKind::ConnectionReset));
+        let closed = Event::Closed { host: "idle.test".to_owned(), port: 5, sent: 0, received: 5 };
+        assert_eq!(site.events.all().last(), Some(&closed));
         assert_eq!(read_all(stream).await, b"");
         assert_eq!((Arc::strong_count(&site.events), Arc::strong_count(&site.names)), (1, 1));
     })
