@@ -11,7 +11,6 @@ use masque_types::{
     child::Called,
     event::{Event, EventBody},
     id::RunId,
-    message::joined_text,
     persona::Persona,
     run::{RunSpec, RunStatus},
 };
@@ -96,7 +95,7 @@ impl LocalChildren {
         let actor = Actor::Persona(caller.persona.name.clone());
         let detail = json!({ "parent": caller.run, "persona": persona.digest, "package": start.package.digest });
         let entry = audit::entry(now, &actor, "run.create", Some(start.child), &persona.name, detail);
-        let (title, sandbox) = (clipped(&joined_text(&spec.task), 80), spec.sandbox);
+        let (title, sandbox) = (clipped(&handoff.task, 80), spec.sandbox);
         let composed = context::composed(&persona, &spec.policy, Path::new(&spec.workspace));
         let bodies =
             [EventBody::RunCreated { spec: Box::new(spec) }, EventBody::PersonaPinned { persona: Box::new(composed) }];

@@ -1,6 +1,6 @@
 //! Hand-off packages: what is packed is unpacked, old packages load, changed ones are refused.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by a panic")]
+#![expect(clippy::unwrap_used, reason = "tests fail by a panic")]
 
 use std::path::PathBuf;
 
@@ -90,7 +90,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(".{0,6}", inner, 0..4).prop_map(|map| Value::from_iter(map)),
+            prop::collection::btree_map(".{0,6}", inner, 0..4).prop_map(Value::from_iter),
         ]
     })
 }

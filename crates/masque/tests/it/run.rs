@@ -321,3 +321,29 @@ fn the_architect_is_who_works_when_nobody_is_named() {
     [exit 2]
     "#);
 }
+
+#[test]
+fn the_model_is_the_named_one_else_the_personas_else_the_configured_one() {
+    let mut masque = Masque::new();
+    masque.unset("MASQUE_MODEL_DEFAULT");
+    let script = |name: &str| {
+        masque.write(&format!("project/{name}.yaml"), &format!("replies:\n  - text: I am the {name} one.\n"))
+    };
+    let (configured, preferred, _) = (script("configured"), script("preferred"), script("named"));
+    let config = format!("[model]\ndefault = \"scripted/{}\"\n", configured.display());
+    masque.write("user/.config/masque/config.toml", &config);
+    let picky = format!(
+        "---\nname: picky\ndescription: Tests.\nmasque:\n  model: {{ prefer: [\"scripted/{}\"] }}\n---\nYou test.\n",
+        preferred.display()
+    );
+    masque.write("project/.agents/agents/picky.md", &picky);
+    for (line, answer) in [
+        ("masque run tester -p Hello", "I am the configured one."),
+        ("masque run --persona picky -p Hello", "I am the preferred one."),
+        ("masque run picky -p Hello --model scripted/named.yaml", "I am the named one."),
+        ("MASQUE_MODEL_DEFAULT=scripted/named.yaml masque run picky -p Hello", "I am the named one."),
+    ] {
+        let output = masque.shell(line);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), answer, "{line}: {output:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Order, fencing, forks, large bodies and commands.
 
-use masque_store::{Append, Error, NewRun, Store};
+use masque_store::{Append, Error, NewRun, RunFilter, Sent, Store};
 use masque_testkit::{
     on_both_databases,
     sample::{command_id, event, head, new_run, run_id},
@@ -38,6 +38,33 @@ fn approval(run: RunId, name: &str) -> Approval {
 }
 
 on_both_databases! {
+    /// The end of a called run and what its caller is told are one transaction; the caller is told once.
+    async fn a_called_run_tells_its_caller_with_its_last_event(database: &TestDatabase) {
+        let store = database.open().await;
+        let (caller, called) = (run_id(1), run_id(2));
+        store.create_run(new_run(caller)).await.unwrap();
+        store.create_run(NewRun { parent: Some(caller), ..new_run(called) }).await.unwrap();
+        let of_caller = RunFilter { parent: Some(caller), ..RunFilter::default() };
+        assert_eq!(store.runs(&of_caller).await.unwrap()[0].parent, Some(caller));
+
+        let ended = Command::Cancel { by: Actor::System };
+        let sent = |number, run| Sent { id: command_id(number), run, command: ended.clone() };
+        let last = |epoch| Append { sent: vec![sent(1, caller), sent(2, run_id(99))], ..append(called, epoch, &[2]) };
+        let stale = store.append(last(7)).await;
+        assert!(matches!(stale, Err(Error::StaleLease { .. })), "{stale:?}");
+        assert_eq!(store.inbox(caller).await.unwrap(), [], "what is not written is not told");
+        store.append(last(0)).await.unwrap();
+        store.send(command_id(1), caller, &ended, Timestamp(9)).await.unwrap();
+        assert_eq!(store.inbox(caller).await.unwrap(), [(command_id(1), ended)]);
+
+        let end = Append { head: head(RunStatus::Completed), ..append(caller, 0, &[2]) };
+        store.append(end).await.unwrap();
+        let late = store.create_run(NewRun { parent: Some(caller), ..new_run(run_id(3)) }).await;
+        assert_eq!(late, Err(Error::Ended { run: caller }), "one that ended calls nobody");
+        assert_eq!(store.run(run_id(3)).await.unwrap(), None);
+        store.close().await.unwrap();
+    }
+
     async fn what_is_written_comes_back(database: &TestDatabase) {
         let store = database.open().await;
         let run = run_id(1);
