@@ -20,6 +20,8 @@ use masque_types::{
     event::EventBody,
     id::RunId,
     persona::Persona,
+    policy::Policy,
+    run::SandboxMode,
     tool::{Invocation, ProbeAnswer, ToolOutput, ToolSpec, Toolbox},
 };
 use tokio::{sync::Mutex, task::JoinSet};
@@ -46,34 +48,61 @@ pub(crate) struct LocalEnvironments {
 
 impl Environments for LocalEnvironments {
     fn activate(&self, activation: Activation) -> BoxFuture<'_, Result<Arc<dyn ActiveEnvironment>, String>> {
-        Box::pin(self.start(activation))
+        Box::pin(async move {
+            let wanted = Wanted {
+                run: activation.run,
+                persona: &activation.persona,
+                policy: &activation.spec.policy,
+                workspace: PathBuf::from(&activation.spec.workspace),
+                mode: activation.spec.sandbox,
+                pinned: activation.pinned.as_deref(),
+            };
+            Ok(Arc::new(self.start(wanted).await?) as Arc<dyn ActiveEnvironment>)
+        })
     }
 }
 
+/// What an environment is to be.
+pub(crate) struct Wanted<'a> {
+    pub(crate) run: RunId,
+    pub(crate) persona: &'a Persona,
+    pub(crate) policy: &'a Policy,
+    pub(crate) workspace: PathBuf,
+    pub(crate) mode: SandboxMode,
+    pub(crate) pinned: Option<&'a [ToolSpec]>,
+}
+
 impl LocalEnvironments {
-    async fn start(&self, activation: Activation) -> Result<Arc<dyn ActiveEnvironment>, String> {
-        let (persona, mut diagnostics) = self.permitted(&activation)?;
+    /// Starts a persona's environment as a run would, and stops it; gives what was noticed.
+    pub(crate) async fn try_out(&self, wanted: Wanted<'_>) -> Result<Vec<Diagnostic>, String> {
+        let active = self.start(wanted).await?;
+        active.close().await;
+        Ok(active.diagnostics)
+    }
+
+    async fn start(&self, wanted: Wanted<'_>) -> Result<Active, String> {
+        let (persona, mut diagnostics) = self.permitted(wanted.persona)?;
         let (held, notes) = secrets::held(&self.host, &persona).map_err(|error| error.to_string())?;
         diagnostics.extend(notes);
         let names: BTreeSet<String> = held.iter().map(|held| held.grant.name.clone()).collect();
         let log = Log {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
-            run: activation.run,
+            run: wanted.run,
             persona: persona.name.clone(),
         };
         let border = border::Border::open(log);
         let spec = EnvironmentSpec {
-            run: activation.run,
+            run: wanted.run,
             persona: &persona,
-            policy: &activation.spec.policy,
-            workspace: PathBuf::from(&activation.spec.workspace),
-            mode: activation.spec.sandbox,
+            policy: wanted.policy,
+            workspace: wanted.workspace,
+            mode: wanted.mode,
             launcher: self.launcher.clone(),
             masque: self.host.executable.clone(),
             host_tools: self.host_tools(&persona)?,
             private: vec![self.host.home.clone(), self.host.config.clone()],
-            pinned: activation.pinned.as_deref(),
+            pinned: wanted.pinned,
             secrets: held,
             border: environment::Border::standard(border.observer()),
             hook_limit: environment::HOOK_LIMIT,
@@ -93,13 +122,12 @@ impl LocalEnvironments {
         if !names.is_empty() {
             lease.spawn(watch_secrets(self.host.clone(), persona, names, Arc::clone(&environment)));
         }
-        Ok(Arc::new(Active { environment, diagnostics, lease: Mutex::new(lease), border: Mutex::new(Some(border)) }))
+        Ok(Active { environment, diagnostics, lease: Mutex::new(lease), border: Mutex::new(Some(border)) })
     }
 
     /// The persona without what its project is not trusted with.
-    fn permitted(&self, activation: &Activation) -> Result<(Persona, Vec<Diagnostic>), String> {
-        let (persona, lost) =
-            authority::permitted(&self.host, &activation.persona).map_err(|error| error.to_string())?;
+    fn permitted(&self, persona: &Persona) -> Result<(Persona, Vec<Diagnostic>), String> {
+        let (persona, lost) = authority::permitted(&self.host, persona).map_err(|error| error.to_string())?;
         if lost.is_empty() {
             return Ok((persona, Vec::new()));
         }

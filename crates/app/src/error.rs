@@ -64,6 +64,25 @@ impl From<masque_engine::Error> for Error {
     }
 }
 
+impl From<masque_home::Error> for Error {
+    fn from(error: masque_home::Error) -> Self {
+        use masque_home::Error as E;
+        let message = error.to_string();
+        match error {
+            E::Name { .. } | E::LookAlike { .. } | E::SameIcon { .. } | E::Nothing { .. } | E::Icon { .. } => {
+                Self::usage(message)
+            }
+            E::NoVersion { persona, .. } => {
+                Self::usage(message).hint(format!("`masque persona history {persona}` lists the versions"))
+            }
+            E::Exposed { path } => Self::refused(message)
+                .hint(format!("chmod 600 {}, and set your keys again if others may have read it", path.display())),
+            E::Passphrase { .. } => Self::environment(message).hint("set MASQUE_SEAL_PASSPHRASE to the passphrase"),
+            _ => Self::environment(message),
+        }
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::environment(error.to_string())

@@ -1,29 +1,20 @@
 //! The sealed store of provider keys: `keys.json` in Masque's home, each key encrypted for its provider's name.
 //!
-//! XChaCha20-Poly1305 under a random key in `seal.key`, a file that only its owner can read. This keeps keys out of
-//! backups, searches and accidental prints of the home; whoever can read all files of the account can unseal them.
+//! The vault of Masque's home seals. This keeps keys out of backups, searches and accidental prints of the home; whoever
+//! can read all files of the account can unseal them, unless the vault stands under a passphrase.
 
 use std::{
     collections::BTreeMap,
-    io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chacha20poly1305::{
-    KeyInit as _, XChaCha20Poly1305, XNonce,
-    aead::{Aead as _, Payload},
-};
+use masque_home::seal::{Item, LOCAL, Vault};
 use masque_types::{actor::Actor, secret::Secret};
-use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{App, Error, audit, host::Host};
-
-const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
+use crate::{App, Error, audit, home, host::Host};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,10 +25,12 @@ struct KeyFile {
 
 /// A sealed text.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Sealed {
-    nonce: String,
-    sealed: String,
+#[serde(untagged)]
+pub(crate) enum Sealed {
+    /// An item of the vault.
+    Item { item: String },
+    /// As before there was a vault: sealed with the root key itself. Setting a key writes the other form.
+    Plain { nonce: String, sealed: String },
 }
 
 impl App {
@@ -121,39 +114,20 @@ fn write(host: &Host, file: &KeyFile) -> Result<(), Error> {
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if let Some(directory) = path.parent() {
-        fs_err::create_dir_all(directory)?;
-    }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = fs_err::OpenOptions::from_options(options).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(fs_err::rename(&fresh, path)?)
+    Ok(masque_home::write_private(path, bytes)?)
 }
 
-fn cipher(host: &Host) -> Result<XChaCha20Poly1305, Error> {
-    let path = host.home.join("seal.key");
-    let bytes = match fs_err::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let fresh: [u8; KEY_BYTES] = rand::rng().random();
-            write_private(&path, &fresh)?;
-            fresh.to_vec()
-        }
-        Err(error) => return Err(error.into()),
-    };
-    if fs_err::metadata(&path)?.permissions().mode() & 0o077 != 0 {
-        return Err(Error::refused(format!("{} can be read by others", path.display()))
-            .hint(format!("chmod 600 {}, and set your keys again if others may have read it", path.display())));
-    }
-    XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| damaged(&path, "it does not have 32 bytes"))
+fn vault(host: &Host) -> Result<Vault, Error> {
+    Ok(Vault::open(&host.home, home::passphrase(host).as_ref())?)
 }
 
 /// The provider's name is authenticated with the key, so that entries cannot be swapped.
-fn associated(provider: &str) -> Vec<u8> {
-    format!("masque/key/v1/{provider}").into_bytes()
+fn item_name(provider: &str) -> String {
+    format!("key/{provider}")
+}
+
+fn item(name: &str) -> Item<'_> {
+    Item { tenant: LOCAL, persona: "", item: name, version: 0 }
 }
 
 /// Seals a text for a name, under which alone it can be unsealed.
@@ -161,12 +135,8 @@ fn associated(provider: &str) -> Vec<u8> {
 /// # Errors
 /// When the sealing key cannot be read or made, or others can read it.
 pub(crate) fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, Error> {
-    let nonce: [u8; NONCE_BYTES] = rand::rng().random();
-    let payload = Payload { msg: key.expose().as_bytes(), aad: &associated(provider) };
-    let sealed = cipher(host)?
-        .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| Error::environment("the key could not be sealed"))?;
-    Ok(Sealed { nonce: STANDARD.encode(nonce), sealed: STANDARD.encode(sealed) })
+    let sealed = vault(host)?.seal(&item(&item_name(provider)), key.expose().as_bytes())?;
+    Ok(Sealed::Item { item: STANDARD.encode(sealed) })
 }
 
 /// The text that was sealed for a name.
@@ -175,29 +145,41 @@ pub(crate) fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, 
 /// When it was sealed for another name, was changed, or the sealing key cannot be read.
 pub(crate) fn unseal(host: &Host, provider: &str, sealed: &Sealed) -> Result<Secret, Error> {
     let wrong = || damaged(&path(host), &format!("the key of `{provider}` cannot be unsealed"));
-    let nonce: [u8; NONCE_BYTES] =
-        STANDARD.decode(&sealed.nonce).ok().and_then(|n| n.try_into().ok()).ok_or_else(wrong)?;
-    let bytes = STANDARD.decode(&sealed.sealed).map_err(|_| wrong())?;
-    let payload = Payload { msg: &bytes, aad: &associated(provider) };
-    let key = cipher(host)?.decrypt(&XNonce::from(nonce), payload).map_err(|_| wrong())?;
-    String::from_utf8(key).map(Secret::new).map_err(|_| wrong())
+    let decoded = |text: &str| STANDARD.decode(text).map_err(|_| wrong());
+    let vault = vault(host)?;
+    let key = match sealed {
+        Sealed::Item { item: sealed } => {
+            vault.unseal(&item(&item_name(provider)), &decoded(sealed)?).map_err(|_| wrong())?
+        }
+        Sealed::Plain { nonce, sealed } => {
+            let bound_to = format!("masque/key/v1/{provider}");
+            vault.unseal_plain(bound_to.as_bytes(), &decoded(nonce)?, &decoded(sealed)?).ok_or_else(wrong)?
+        }
+    };
+    str::from_utf8(&key).map(Secret::new).map_err(|_| wrong())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    fn host(home: &Path) -> Host {
+        Host {
+            environment: BTreeMap::new(),
+            directory: home.into(),
+            executable: "masque".into(),
+            home: home.into(),
+            config: home.into(),
+            user: "ada".into(),
+        }
+    }
 
     #[test]
     fn keys_are_unsealed_for_their_own_provider_only_and_unreadable_in_the_file() {
         let home = tempfile::tempdir().unwrap();
-        let host = Host {
-            environment: BTreeMap::new(),
-            directory: home.path().into(),
-            executable: "masque".into(),
-            home: home.path().into(),
-            config: home.path().into(),
-            user: "ada".into(),
-        };
+        let host = host(home.path());
         let mut file = read(&host).unwrap();
         file.keys.insert("openai".into(), seal(&host, "openai", &Secret::new("sk-canary")).unwrap());
         write(&host, &file).unwrap();
@@ -212,5 +194,18 @@ mod tests {
         let seal_key = home.path().join("seal.key");
         fs_err::set_permissions(&seal_key, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(unsealed(&host).unwrap_err().message.contains("can be read by others"));
+    }
+
+    /// Written by the release before the vault.
+    #[test]
+    fn keys_that_were_sealed_before_there_was_a_vault_are_still_read() {
+        let home = tempfile::tempdir().unwrap();
+        let host = host(home.path());
+        write_private(&home.path().join("seal.key"), &[7; 32]).unwrap();
+        let text = r#"{ "version": 1, "keys": { "openai": {
+            "nonce": "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ",
+            "sealed": "zRnP5RDOVAGVfGlOEQiCFhECeCDL3KkAzvo27wA=" } } }"#;
+        write_private(&path(&host), text.as_bytes()).unwrap();
+        assert_eq!(unsealed(&host).unwrap()["openai"].expose(), "sk-old-canary");
     }
 }

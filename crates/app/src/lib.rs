@@ -22,6 +22,7 @@ mod error;
 pub mod explain;
 pub mod forks;
 pub mod handoff;
+pub mod home;
 pub mod host;
 mod keys;
 pub mod models;

@@ -11,8 +11,12 @@ use rustix::fs::{FlockOperation, RenameFlags, flock};
 
 use crate::Error;
 
-/// Writes a file that only its owner can read, whole or not at all, and makes it durable.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file that only its owner can read, whole or not at all, and makes it durable. Directories that are missing
+/// above it are made.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let fresh = write_fresh(path, bytes)?;
     fs_err::rename(&fresh, path)?;
     sync_parent(path)

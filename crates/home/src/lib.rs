@@ -15,3 +15,4 @@ pub mod seal;
 pub mod versions;
 
 pub use error::Error;
+pub use files::write_private;

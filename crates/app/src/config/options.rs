@@ -126,6 +126,20 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "Landlock as a second layer, where the kernel has it",
     ),
+    option(
+        "home.backup_every",
+        Kind::Duration,
+        "1d",
+        ProjectRule::Never,
+        "Time between two backups of each home that a worker makes; `unlimited` makes none",
+    ),
+    option(
+        "home.keep",
+        Kind::Count,
+        "50",
+        ProjectRule::Never,
+        "Newest versions of a home that stay when a worker made one; the newest of each week stays for a year",
+    ),
     OptionSpec {
         key: "store.url",
         kind: Kind::Text,
