@@ -93,7 +93,7 @@ pub struct Environment {
     routes: Routes,
     tool_server: Option<Arc<mcp::Server>>,
     sources: Vec<Arc<mcp::Source>>,
-    hooks: Option<Hooks>,
+    hooks: Mutex<Option<Arc<Hooks>>>,
     secrets: Secrets,
     /// The way out; programs reach nothing without.
     broker: Mutex<Option<Broker>>,
@@ -115,7 +115,8 @@ impl Environment {
 
     /// Tells the persona's hook, ends all servers and waits until they are gone. Later calls are refused.
     pub async fn close(&self) {
-        if let Some(hooks) = &self.hooks
+        let hooks = self.hooks.lock().await.clone();
+        if let Some(hooks) = hooks
             && let Some(problem) = hooks.told(When::Deactivate, json!({})).await
         {
             tracing::warn!("{problem}");
@@ -139,6 +140,10 @@ impl Environment {
 
     async fn end(&self) {
         self.closed.store(true, Ordering::Release);
+        if let Some(hooks) = self.hooks.lock().await.take() {
+            // Their waiting sandboxes end with them, which blocks for a moment. A call under way may keep them a little.
+            let _ = tokio::task::spawn_blocking(move || drop(hooks)).await;
+        }
         let sources = futures::future::join_all(self.sources.iter().map(|source| source.close()));
         let tool_server = async {
             if let Some(server) = &self.tool_server {
@@ -159,10 +164,12 @@ impl Environment {
 
     /// One call, with the guard before it and the hook after it.
     async fn guarded(&self, invocation: &Invocation) -> ToolOutput {
+        let hooks = self.hooks.lock().await.clone();
+        // Looked at after the hooks: an environment that closes drops its guard, and then nothing is called.
         if self.closed.load(Ordering::Acquire) {
             return ToolOutput::error("the persona's environment is closed; nothing can be called any more");
         }
-        let Some(hooks) = &self.hooks else {
+        let Some(hooks) = hooks else {
             return self.secrets.scrub_output(self.routes.call(self.tool_server.as_deref(), invocation).await);
         };
         if let Err(reason) = hooks.guard(invocation).await {

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc};
 
 use masque_container::{Exec, Session};
-use masque_sandbox::{Child, Command, Exit, Launcher, Profile};
+use masque_sandbox::{Child, Command, Exit, Launcher, Pool, Profile};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::environment::container::SharedHouse;
@@ -22,6 +22,13 @@ pub(crate) enum Starter {
     Sandbox {
         /// What starts.
         launcher: Launcher,
+        /// What may be touched.
+        profile: Arc<Profile>,
+    },
+    /// The same, from sandboxes that were started ahead.
+    Pooled {
+        /// What starts.
+        pool: Arc<Pool>,
         /// What may be touched.
         profile: Arc<Profile>,
     },
@@ -73,15 +80,8 @@ impl Starter {
     /// When it cannot be started, or not confined as it has to be.
     pub(crate) async fn start(&self, start: &Start) -> Result<Program, StartError> {
         match self {
-            Self::Sandbox { launcher, profile } => {
-                let command = Command {
-                    program: start.program.clone(),
-                    args: start.args.clone(),
-                    env: start.env.clone(),
-                    directory: start.directory.clone(),
-                };
-                Ok(Program::of_child(launcher.spawn(profile, &command)?))
-            }
+            Self::Sandbox { launcher, profile } => Ok(Program::of_child(launcher.spawn(profile, &start.command())?)),
+            Self::Pooled { pool, profile } => Ok(Program::of_child(pool.spawn(profile, &start.command())?)),
             Self::Container(house) => {
                 let exec = Exec {
                     program: start.program.clone(),
@@ -91,6 +91,17 @@ impl Starter {
                 };
                 Ok(Program::of_session(house.exec(exec).await?))
             }
+        }
+    }
+}
+
+impl Start {
+    fn command(&self) -> Command {
+        Command {
+            program: self.program.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            directory: self.directory.clone(),
         }
     }
 }

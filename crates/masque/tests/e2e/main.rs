@@ -8,6 +8,7 @@ mod escape;
 mod processes;
 mod protocol;
 mod results;
+mod secrets;
 mod servers;
 mod support;
 mod trust;

@@ -146,6 +146,14 @@ impl Stage {
         finished(self.prepared(arguments).spawn().unwrap())
     }
 
+    /// Runs a command to its end with something on its standard input.
+    pub(crate) fn masque_with(&self, arguments: &[&str], input: &str) -> Done {
+        use std::io::Write as _;
+        let mut child = self.prepared(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        finished(child)
+    }
+
     /// Starts a command; its process is `masque` itself, so that a signal reaches it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_masque"));

@@ -75,7 +75,7 @@ fn programs_of_an_untrusted_project_do_not_start() {
     $ masque run served -p Hello
     Hello. There is nothing to do.
     ! served run_1
-    ! [project]/.agents/agents/served.md: warning: this persona comes with a project that is not trusted with it: its MCP servers are not started, and it gets neither the network nor paths outside the workspace
+    ! [project]/.agents/agents/served.md: warning: this persona comes with a project that is not trusted with it, and goes without: MCP servers
     !   hint: look at what the project brings, then: masque trust
     ! completed 1 model call, [n] tokens, $0.0000, [time]
     "#);

@@ -7,10 +7,13 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use masque_egress::{Broker, Rules};
-use masque_sandbox::{BUILT_IN_HIDDEN, FILES_DIRECTORY, Isolation, Launcher, Network, Profile, masque_path_inside};
+use masque_sandbox::{
+    BUILT_IN_HIDDEN, FILES_DIRECTORY, Isolation, Launcher, Network, Pool, PoolLimits, Profile, masque_path_inside,
+};
 use masque_types::{
     digest::{Digest, canonical_json},
     persona::{ContainerSpec, McpServer, McpTransport, Persona},
@@ -37,6 +40,9 @@ use crate::{
 
 /// Where programs are looked for when they run without a sandbox.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Sandboxes for hooks that wait.
+const HOOK_POOL: PoolLimits = PoolLimits { per_profile: 2, total: 2, idle: Duration::from_secs(60) };
 
 /// What every program of an environment stands on.
 pub(super) struct Ground {
@@ -260,7 +266,7 @@ impl Ground {
             let args = argument.into_iter().chain([file.into()]).collect();
             programs.insert(when, self.start(program, args, BTreeMap::new()));
         }
-        let starter = self.starter(&Arc::new(profile));
+        let starter = self.hook_starter(Arc::new(profile), &programs)?;
         let (persona, run, limit) = (spec.persona.name.clone(), spec.run, spec.hook_limit);
         Ok(Some(Hooks { starter, programs, persona, run, limit }))
     }
@@ -288,6 +294,18 @@ impl Ground {
 
     fn program(&self, start: Start) -> How {
         How::Program { starter: self.starter(&self.profile), start }
+    }
+
+    /// Hooks around calls are started again and again: their sandboxes are started ahead.
+    fn hook_starter(&self, profile: Arc<Profile>, programs: &BTreeMap<When, Start>) -> Result<Starter, Error> {
+        let is_frequent = [When::PreToolUse, When::PostToolUse].iter().any(|when| programs.contains_key(when));
+        if self.mode != SandboxMode::Process || !is_frequent {
+            return Ok(self.starter(&profile));
+        }
+        let failed = |source| Error::Sandbox { server: "the hooks".to_owned(), source };
+        let pool = Pool::new(self.launcher.clone(), HOOK_POOL).map_err(failed)?;
+        pool.prepare(&profile);
+        Ok(Starter::Pooled { pool: Arc::new(pool), profile })
     }
 
     fn starter(&self, profile: &Arc<Profile>) -> Starter {

@@ -71,7 +71,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         routes: offered.routes,
         tool_server,
         sources: kept,
-        hooks,
+        hooks: Mutex::new(hooks.map(Arc::new)),
         secrets: ground.secrets,
         broker: Mutex::new(broker),
         house: ground.house,
@@ -84,7 +84,8 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         return Err(error);
     }
     let mut diagnostics = offered.diagnostics;
-    if let Some(hooks) = &environment.hooks {
+    let hooks = environment.hooks.lock().await.clone();
+    if let Some(hooks) = hooks {
         let problem = hooks.told(When::Activate, json!({})).await;
         diagnostics.extend(problem.map(|problem| Diagnostic::warning(&spec.persona.source, problem)));
     }

@@ -156,7 +156,7 @@ async fn a_secret_goes_to_its_host_and_programs_never_see_it() {
     persona.sandbox.hosts = vec!["api.example.org:443".into(), "other.example.org:443".into()];
     let secrets = vec![
         held("TOKEN", "canary-token-5d1f", &["api.example.org"]),
-        held("OWNED", "canary-own-77aa", &["api.example.org"]),
+        held("OWNED", "canary-own-77aa", &["other.example.org"]),
         held("RAW", "canary-raw-0c3e", &[]),
     ];
     let border = site.border(&events);
