@@ -32,6 +32,8 @@ impl Expansion {
         for path in &profile.read_only {
             protection.protect(&workspace, path)?;
         }
+        // A container goes on when this process is killed, until the next one ends it.
+        protection.placeholders.iter().for_each(|placeholder| placeholder.leave_to_the_next());
         let found = Patterns::compiled(&profile.hidden)?.find(&workspace)?;
         let hidden = found.into_iter().map(|(path, _)| workspace.join(path)).collect();
         let covered = protection.covered.into_iter().map(|(path, _)| path);

@@ -62,7 +62,12 @@ pub(crate) fn hold(parent: BorrowedFd<'_>, lock: BorrowedFd<'_>, name: &[u8]) ->
     state.next += 1;
     let number = state.next;
     let message = [&number.to_le_bytes(), name].concat();
-    state.keeper.as_ref()?.send(&message, &[parent, lock]).ok().map(|()| number)
+    let sent = state.keeper.as_ref()?.send(&message, &[parent, lock]);
+    if sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        // Somebody ended it; the next placeholder gets a new one.
+        state.keeper = None;
+    }
+    sent.ok().map(|()| number)
 }
 
 /// Tells the keeper that a placeholder is not ours any more.
@@ -101,7 +106,9 @@ impl Keeper {
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(descriptors));
         }
-        rustix::net::sendmsg(&self.socket, &[io::IoSlice::new(message)], &mut control, SendFlags::NOSIGNAL)?;
+        // A keeper that was stopped must not stop its launcher.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::sendmsg(&self.socket, &[io::IoSlice::new(message)], &mut control, flags)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //! sees through a read-only mount, so nobody inside can make the path. It is removed after the last sandbox that uses
 //! it: sandboxes of all processes hold a shared lock on it, and who gets the exclusive one removes it. A placeholder
 //! is recognised by its mode, so one that was left by a killed process is taken over and removed by the next. When a
-//! launcher is killed, its keeper removes them. Sandboxes of one process share a placeholder.
+//! launcher is killed, its keeper removes those that only its sandboxes used. Sandboxes of one process share a placeholder.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -126,7 +126,7 @@ pub(crate) struct Placeholder {
     name: PathBuf,
     lock: OwnedFd,
     /// Its number at the keeper.
-    kept: Option<u64>,
+    kept: Mutex<Option<u64>>,
 }
 
 /// The device and number of the directory that holds a placeholder, and its name.
@@ -175,13 +175,21 @@ impl Placeholder {
                 Err(errno) => return Err(errno),
             }
             let copy = parent.try_clone().map_err(|_| Errno::MFILE)?;
-            let mut held = Self { parent: copy, name: name.to_path_buf(), lock, kept: None };
+            let mut held = Self { parent: copy, name: name.to_path_buf(), lock, kept: Mutex::new(None) };
             if held.is_in_place() {
-                held.kept = keeper::hold(held.parent.as_fd(), held.lock.as_fd(), name.as_os_str().as_bytes());
+                let number = keeper::hold(held.parent.as_fd(), held.lock.as_fd(), name.as_os_str().as_bytes());
+                held.kept = Mutex::new(number);
                 return Ok(held);
             }
         }
         Err(Errno::BUSY)
+    }
+
+    /// Makes it outlive this process if that is killed: something that does not end with it needs it, as a container.
+    pub(crate) fn leave_to_the_next(&self) {
+        if let Some(number) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            keeper::release(number);
+        }
     }
 
     /// Whether the locked directory is still the one with this name: it may have been removed before the lock.
@@ -199,9 +207,7 @@ impl Drop for Placeholder {
             // Not empty means that somebody outside filled it: then it is theirs.
             let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
         }
-        if let Some(number) = self.kept {
-            keeper::release(number);
-        }
+        self.leave_to_the_next();
         // A process cloned at this moment, and the keeper until it reads the message, hold a copy
         // of the descriptor for an instant, and with it the lock.
         let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
