@@ -53,17 +53,24 @@ impl Station {
     pub(crate) async fn open() -> Option<Self> {
         let missing: Vec<_> =
             ["podman", "runc", "conmon", "busybox"].into_iter().filter(|name| found(name).is_none()).collect();
-        if !missing.is_empty() {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "missing: {missing:?}; .ci/setup installs them");
-            println!("skipped: missing {missing:?}");
-            return None;
+        let served = match missing.as_slice() {
+            [] => Self::serve().await,
+            missing => Err(format!("missing: {missing:?}; .ci/setup installs them")),
+        };
+        match served {
+            Ok(station) => {
+                station.import(&[]).await;
+                Some(station)
+            }
+            Err(reason) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
+                println!("skipped: {reason}");
+                None
+            }
         }
-        let station = Self::serve().await;
-        station.import(&[]).await;
-        Some(station)
     }
 
-    async fn serve() -> Self {
+    async fn serve() -> Result<Self, String> {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs_err::create_dir_all(at("workspace/sub")).unwrap();
@@ -93,13 +100,13 @@ impl Station {
             _ = service.wait() => {
                 let mut why = String::new();
                 let _ = service.take_stderr().unwrap().read_to_string(&mut why).await;
-                panic!("podman does not serve: {why}");
+                return Err(format!("podman does not serve: {why}"));
             }
         };
         let api = Docker::connect_with_unix(socket.to_str().unwrap(), 60, API_DEFAULT_VERSION).unwrap();
         let api = api.negotiate_version().await.unwrap();
         let leftovers = Leftovers { directory: directory.path().to_str().unwrap().to_owned() };
-        Self { engine, api, service, leftovers, directory }
+        Ok(Self { engine, api, service, leftovers, directory })
     }
 
     /// Makes the image: BusyBox under its names, with further instructions.
