@@ -1,17 +1,32 @@
-//! Use cases over personas: list, find, check.
+//! Use cases over personas: list, find, check; and in the files below, write, import and export.
+
+mod author;
+mod files;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 
 use masque_persona::Sources;
-pub use masque_persona::{Catalog, Loaded};
+pub use masque_persona::{Catalog, Loaded, dialect::Loss, schema};
 use masque_types::{diagnostic::Diagnostic, instruction::Instruction};
 
+pub use self::{
+    author::{Draft, Edit, Place, Reach, compose, directory, draft, edit, in_editor},
+    files::Replace,
+    transfer::{
+        Exported, ImportOrder, ImportStatus, ImportedFile, Weaker, dialect_named, export, export_dialects, status_name,
+    },
+};
 use crate::{Error, host::Host};
 
 /// All personas that a project and its user have.
 #[must_use]
 pub fn catalog(host: &Host, project: &Path) -> Catalog {
-    masque_persona::load(&Sources { project: Some(project.to_owned()), user: Some(host.config.join("agents")) })
+    masque_persona::load(&sources(host, project))
+}
+
+pub(crate) fn sources(host: &Host, project: &Path) -> Sources {
+    Sources { project: Some(project.to_owned()), user: Some(host.config.join("agents")) }
 }
 
 /// The persona of a name.
@@ -57,5 +72,6 @@ pub fn validate(host: &Host, project: &Path, files: &[PathBuf]) -> Vec<(String, 
             })
             .collect();
     }
-    files.iter().map(|file| (file.display().to_string(), masque_persona::validate_file(file).1)).collect()
+    let sources = sources(host, project);
+    files.iter().map(|file| (file.display().to_string(), masque_persona::read_file(file, &sources).1)).collect()
 }

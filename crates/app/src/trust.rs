@@ -107,7 +107,7 @@ pub(crate) fn is_persona_trusted(host: &Host, persona: &Persona) -> Result<bool,
     if trust_of(host, project)? != Trust::Trusted {
         return Ok(false);
     }
-    let (now, _) = masque_persona::validate_file(source);
+    let (now, _) = masque_persona::read_file(source, &crate::personas::sources(host, project));
     Ok(now.is_some_and(|now| now.digest == persona.digest))
 }
 

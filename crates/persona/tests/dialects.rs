@@ -66,6 +66,8 @@ fn the_corpus_is_read_as_it_always_was() {
                 assert_eq!(found.dialect, Some(dialect.id), "{}", path.display());
             }
             let usable = !matches!(&found.found, Found::Personas(personas) if personas.is_empty());
+            // A file of several agents loses only those that are wrong.
+            assert!(!usable || !found.has_errors() || dialect.id == "opencode-json", "{}", path.display());
             assert!(usable || found.has_errors(), "{}: lost without a word", path.display());
             text.push_str(&shown(&path, &found));
             text.push('\n');

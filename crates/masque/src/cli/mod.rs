@@ -12,6 +12,9 @@ mod explain;
 mod handoff;
 mod key;
 mod persona;
+mod persona_author;
+mod persona_home;
+mod persona_transfer;
 mod run;
 mod runs;
 mod secret;
@@ -68,7 +71,7 @@ enum Command {
     /// Answer the questions of waiting runs
     #[command(subcommand)]
     Approvals(approvals::Command),
-    /// List, show and check personas
+    /// List, show, check, write, import and export personas
     #[command(subcommand)]
     Persona(persona::Command),
     /// List and show tools
@@ -133,7 +136,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::ToolServer(arguments) => tool_server::run(&arguments),
         Command::ContainerInside => masque_app::containers::inside().map(|()| Exit::Success),
-        Command::Persona(command) => persona::run(&Context::read(global, &[])?, &command),
+        Command::Persona(command) => block_on(persona::run(Context::read(global, &[])?, command)),
         Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
         Command::Explain(arguments) => explain::run(&Context::read(global, &arguments.settings())?, &arguments),
         Command::Config(command) => config::run(&Context::read(global, &[])?, &command),

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod handoff;
+pub(crate) mod homes;
 pub(crate) mod live;
 pub(crate) mod personas;
 pub(crate) mod runs;
@@ -45,6 +46,11 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
         line(&text);
     }
+}
+
+/// A value as JSON over lines, for people and files.
+pub(crate) fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
 }
 
 /// An event as a line of JSON, with the run that it belongs to.

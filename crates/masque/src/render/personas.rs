@@ -1,9 +1,10 @@
 //! Personas as tables and whole.
 
-use masque_app::personas::{Catalog, Loaded};
+use masque_app::personas::{Catalog, Exported, ImportStatus, ImportedFile, Loaded, status_name};
 use masque_types::{
     diagnostic::{Diagnostic, Severity},
-    policy::ToolSelection,
+    persona::Persona,
+    policy::{Mode, ToolSelection},
 };
 
 use super::{
@@ -50,7 +51,62 @@ pub(crate) fn whole(loaded: &Loaded) {
     for name in persona.mcp_servers.keys() {
         line(&format!("server   {name}"));
     }
+    for (what, text) in further(persona) {
+        line(&format!("{what:<9}{}", style::harmless(&text)));
+    }
     line(&format!("\n{}", persona.prompt.trim_end()));
+}
+
+/// What else the file says, in a line each.
+fn further(persona: &Persona) -> Vec<(&'static str, String)> {
+    let sandbox = &persona.sandbox;
+    let hosts = if sandbox.network { "the whole network".to_owned() } else { sandbox.hosts.join(" ") };
+    let secrets = persona.secrets.iter().map(|secret| format!("{} for {}", secret.name, secret.hosts.join(" ")));
+    let hooks = &persona.hooks;
+    let hooks = [&hooks.on_activate, &hooks.on_deactivate, &hooks.pre_tool_use, &hooks.post_tool_use];
+    let hooks: Vec<&str> = hooks.into_iter().flatten().map(|hook| hook.path.as_str()).collect();
+    let skills: Vec<&str> = persona.skills.iter().map(|skill| skill.name.as_str()).collect();
+    let mode = if persona.mode == Mode::Default { "" } else { persona.mode.name() };
+    let lines = [
+        ("mode", mode.to_owned()),
+        ("network", hosts),
+        ("secret", secrets.collect::<Vec<_>>().join(", ")),
+        ("hooks", hooks.join(" ")),
+        ("skills", skills.join(" ")),
+        ("calls", persona.delegate.to.join(" ")),
+        ("memory", persona.memory.scopes.join(" ")),
+    ];
+    lines.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// What became of a file of an import.
+pub(crate) fn imported(file: &ImportedFile) {
+    let style = match file.status {
+        ImportStatus::Imported | ImportStatus::Servers | ImportStatus::Unchanged => GOOD,
+        ImportStatus::Skipped => style::DIM,
+        ImportStatus::Exists => WARNING,
+        ImportStatus::Failed => ERROR,
+    };
+    let dialect = file.dialect.unwrap_or("-");
+    let names = file.names.join(" ");
+    line(
+        &format!("{style}{:<9}{style:#} {dialect:<13} {}  {names}", status_name(file.status), file.file)
+            .trim_end()
+            .to_owned(),
+    );
+    for finding in &file.diagnostics {
+        line(&format!("  {}", style::harmless(&finding.to_string()).replace('\n', "\n  ")));
+    }
+}
+
+/// What an export does not say, on standard error.
+pub(crate) fn losses(exported: &Exported) {
+    if exported.original {
+        super::note("this is the file that the persona came from, byte by byte");
+    }
+    for loss in &exported.losses {
+        super::note(&format!("lost ({}): {}: {}", loss.risk.name(), loss.field, loss.reason));
+    }
 }
 
 /// What a check found about a file.

@@ -18,6 +18,8 @@ mod interrupts;
 mod key;
 mod output;
 mod persona;
+mod persona_files;
+mod persona_home;
 mod reference;
 mod run;
 mod runs;

@@ -28,7 +28,7 @@ pub(super) const CARD: Dialect = Dialect {
         let has = |key: &str| tree.get(key).is_some();
         has("name") && has("skills") && (has("supportedInterfaces") || has("capabilities") || has("protocolVersion"))
     },
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write,
 };
 

@@ -34,7 +34,7 @@ pub(super) const AGENTS: Dialect = Dialect {
             .iter()
             .any(|key| tree.get(key).is_some())
     },
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write,
 };
 

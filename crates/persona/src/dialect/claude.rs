@@ -59,7 +59,7 @@ pub(super) const CLAUDE_CODE: Dialect = Dialect {
             || matches!(tree.get("tools"), Some(Node { content: Content::Text(_), .. }))
             || tools_of(tree).any(|name| CLAUDE.ours(&name).is_some() || name.starts_with("mcp__"))
     },
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write: |writer| {
         let memory = memory_out(writer);
         write(writer, ("memory", memory))
@@ -75,7 +75,7 @@ pub(super) const LETTA: Dialect = Dialect {
     says: SAYS,
     is_here: |source| source.is_below(".letta"),
     is_this: |tree| tree.get("memoryBlocks").is_some(),
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write: write_letta,
 };
 

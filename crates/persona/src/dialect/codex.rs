@@ -41,7 +41,7 @@ pub(super) const CODEX: Dialect = Dialect {
     ],
     is_here: |source| source.is_below(".codex") && source.is_below("agents"),
     is_this: |tree| tree.get("developer_instructions").is_some(),
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write,
 };
 

@@ -51,7 +51,7 @@ pub(super) const GEMINI_CLI: Dialect = Dialect {
             .any(|key| tree.get(key).is_some())
             || super::claude::tools_of(tree).any(|name| GEMINI.ours(&name).is_some())
     },
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write,
 };
 

@@ -53,7 +53,7 @@ pub(super) const RECIPE: Dialect = Dialect {
     ],
     is_here: |source| source.is_below("recipes"),
     is_this: |tree| tree.get("title").is_some() && (tree.get("instructions").is_some() || tree.get("prompt").is_some()),
-    read: |source, notes| read(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read(source, notes), notes),
     write,
 };
 

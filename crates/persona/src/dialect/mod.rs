@@ -130,6 +130,11 @@ fn detect(source: &Source<'_>) -> Option<&'static Dialect> {
         .or_else(|| is_markdown.then_some(&agents::AGENTS))
 }
 
+/// The one draft of a file, unless something of it could not be read: that could have been a restriction.
+fn without_fault(draft: Option<Draft>, notes: &Notes) -> Vec<Draft> {
+    draft.filter(|_| !notes.has_errors()).into_iter().collect()
+}
+
 /// A mapping of servers in the usual form, and rules for the tools that they forbid.
 fn usual_servers(form: Form, node: Node, path: &str, notes: &mut Notes) -> (Option<Node>, Vec<Node>) {
     let place = node.place;

@@ -53,7 +53,7 @@ pub(super) const MARKDOWN: Dialect = Dialect {
             || ["permission", "maxSteps", "steps", "top_p"].iter().any(|key| tree.get(key).is_some())
             || matches!(tree.get("tools"), Some(Node { content: Content::Map(_), .. }))
     },
-    read: |source, notes| read_markdown(source, notes).into_iter().collect(),
+    read: |source, notes| super::without_fault(read_markdown(source, notes), notes),
     write: |writer| {
         let entries = entries(writer, &[]);
         super::markdown(Node::map(entries), &writer.persona.prompt)
@@ -109,23 +109,33 @@ fn read_json(source: &Source<'_>, notes: &mut Notes) -> Vec<Draft> {
         Some(Content::Map(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
         _ => Vec::new(),
     };
-    let Some(agents) = whole.section("agent", notes) else { return Vec::new() };
+    let agents = whole.section("agent", notes);
+    // What cannot be read of the servers concerns every agent.
+    let Some(agents) = agents.filter(|_| !notes.has_errors()) else { return Vec::new() };
     let mut drafts = Vec::new();
     for entry in agents.rest() {
-        let Some(mut part) = Section::of(entry.value, &format!("agent.{}", entry.key), notes) else { continue };
-        let prompt = part.text("prompt", notes).unwrap_or_default();
-        if prompt.0.starts_with("{file:") {
-            let hint = "import the agent from a Markdown file, or put the prompt itself here";
-            notes.error(prompt.1, format!("the prompt of `{}` is in another file", entry.key), hint);
-            continue;
-        }
-        let mut draft = Draft::new(&entry.key, entry.place, &prompt.0, prompt.1.line, notes);
-        read(part, &mut draft, &known, notes);
-        draft.set_some("mcpServers", servers.clone());
-        draft.add("masque.rules", forbidden.clone());
-        drafts.push(draft);
+        let before = notes.error_count();
+        let draft = read_agent(entry, &known, notes);
+        drafts.extend(draft.filter(|_| notes.error_count() == before).map(|mut draft| {
+            draft.set_some("mcpServers", servers.clone());
+            draft.add("masque.rules", forbidden.clone());
+            draft
+        }));
     }
     drafts
+}
+
+fn read_agent(entry: Entry, servers: &[String], notes: &mut Notes) -> Option<Draft> {
+    let mut part = Section::of(entry.value, &format!("agent.{}", entry.key), notes)?;
+    let (prompt, place) = part.text("prompt", notes).unwrap_or_default();
+    if prompt.starts_with("{file:") {
+        let hint = "import the agent from a Markdown file, or put the prompt itself here";
+        notes.error(place, format!("the prompt of `{}` is in another file", entry.key), hint);
+        return None;
+    }
+    let mut draft = Draft::new(&entry.key, entry.place, &prompt, place.line, notes);
+    read(part, &mut draft, servers, notes);
+    Some(draft)
 }
 
 fn read(mut front: Section, draft: &mut Draft, servers: &[String], notes: &mut Notes) {
