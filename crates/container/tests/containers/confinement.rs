@@ -11,19 +11,19 @@ fn furnish(station: &Station) -> ContainerSpec {
     let write = |path: &str, text: &str| fs_err::write(station.at(path), text).unwrap();
     fs_err::create_dir_all(station.at(".git/hooks")).unwrap();
     fs_err::create_dir_all(station.at("private/deep")).unwrap();
-    fs_err::create_dir_all(station.at("../shared")).unwrap();
+    fs_err::create_dir_all(station.at("../library")).unwrap();
     fs_err::create_dir_all(station.at("../absent")).unwrap();
     write("plain", "plain");
     write(".env", "SECRET");
     write("private/deep/key", "SECRET");
     write("../secret", "SECRET");
-    write("../shared/book", "book");
+    write("../library/book", "book");
     fs_err::os::unix::fs::symlink("../secret", station.at("link")).unwrap();
     fs_err::os::unix::fs::symlink(".env", station.at("sub/alias")).unwrap();
     let mut spec = station.spec();
     spec.hidden = vec![".env".into(), "private".into(), "sub/alias".into(), "absent".into()];
     spec.read_only = vec![".git/hooks".into()];
-    spec.readable = vec![station.at("../shared").canonicalize().unwrap(), std::env::current_exe().unwrap()];
+    spec.readable = vec![station.at("../library").canonicalize().unwrap(), std::env::current_exe().unwrap()];
     spec
 }
 
@@ -47,7 +47,7 @@ async fn files_are_what_the_profile_grants() {
     let Some(station) = Station::open().await else { return };
     let mut spec = furnish(&station);
     let container = station.start(&spec).await;
-    let text = "pwd; cat plain; cat ../shared/book; echo made > sub/made; echo more >> plain; ls -a; echo x > /tmp/x && echo temporary";
+    let text = "pwd; cat plain; cat ../library/book; echo made > sub/made; echo more >> plain; ls -a; echo x > /tmp/x && echo temporary";
     let mut program = script(text);
     program.directory = station.workspace();
     let ended = run(&container, program).await;
@@ -84,9 +84,9 @@ async fn files_are_what_the_profile_grants() {
             "rm -rf .git",
             "rmdir .git/hooks",
             // What may be read only.
-            "echo x > ../shared/new",
-            "echo x >> ../shared/book",
-            "rm ../shared/book",
+            "echo x > ../library/new",
+            "echo x >> ../library/book",
+            "rm ../library/book",
             "echo x >> /run/masque/masque",
             "rm /run/masque/masque",
             // The image.
