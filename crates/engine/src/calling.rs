@@ -142,7 +142,7 @@ pub(crate) fn start(child: &ChildState) -> StartChild {
 
 /// A called run that has to stop before this run ends, or before its turn does: then only one whose call waits.
 pub(crate) fn stopped(state: &State, turn_only: bool) -> Option<EventBody> {
-    let open = |child: &&ChildState| !child.stopping && !(turn_only && child.mode == ChildMode::Async);
+    let open = |child: &&ChildState| !(child.stopping || turn_only && child.mode == ChildMode::Async);
     let child = state.children.iter().find(open)?.child;
     Some(EventBody::ChildCancelled { child, reason: ChildStop::Caller })
 }

@@ -3,6 +3,8 @@
 //! The order is the promise: an effect is announced (committed and flushed) before it happens and confirmed after.
 //! Only a step whose actions are all pure starts them while its commit is still under way.
 
+mod told;
+
 use std::{
     collections::VecDeque,
     future::Future,
@@ -12,21 +14,17 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future, stream::FuturesUnordered};
-use masque_store::{Append, Claim, ClaimRequest, NewAudit, RunHead, Sent, Store, Watch};
+use masque_store::{Append, Claim, ClaimRequest, RunHead, Store, Watch};
 use masque_types::{
-    actor::Actor,
     approval::Approval,
     diagnostic::Diagnostic,
-    digest::Digest,
     event::{Event, EventBody},
     id::{CommandId, Epoch, RunId},
     model::{Model, ModelDelta, ModelRequest},
-    policy::Mode,
-    run::{Command, RunSpec},
+    run::Command,
     time::Timestamp,
     tool::{EffectClass, Invocation, ToolOutput},
 };
-use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,9 +35,11 @@ use crate::{
     heartbeat::{Heartbeat, LeaseTerms},
     machine::{Action, Input, Machine, Probed, Step},
     output,
-    state::{Outcome, Phase, State, Waits},
+    state::{Outcome, State, Waits},
     steady::SteadyTime,
 };
+
+use self::told::{activated, asked, audited, sent};
 
 /// Reads the time.
 pub type Clock = dyn Fn() -> Timestamp + Send + Sync;
@@ -561,83 +561,4 @@ impl<'a> Drive<'a> {
         }
         Ok(())
     }
-}
-
-/// What an environment is set up for. A conversation may leave the mode `plan`, so its tools are there from the start;
-/// which of them may be called now is decided at each call.
-fn activated(state: &State) -> Arc<RunSpec> {
-    if !state.spec.conversation || state.spec.policy.mode != Mode::Plan {
-        return Arc::clone(&state.spec);
-    }
-    let mut spec = (*state.spec).clone();
-    spec.policy.mode = Mode::Default;
-    Arc::new(spec)
-}
-
-/// What other runs are told with an event: that the caller gave them up, or that a called run ended.
-fn sent(state: &State, event: &Event) -> Option<Sent> {
-    let id = |what: &str, child: RunId| {
-        CommandId::derive(&Digest::of_parts([what.as_bytes(), child.to_string().as_bytes()]))
-    };
-    let (text, problem, spend) = match &event.body {
-        EventBody::ChildCancelled { child, .. } => {
-            let command = Command::Cancel { by: actor(state) };
-            return Some(Sent { id: id("cancel", *child), run: *child, command });
-        }
-        EventBody::RunCompleted { text, output, spend } => {
-            (output.as_ref().map_or_else(|| text.clone(), ToString::to_string), None, spend)
-        }
-        EventBody::RunFailed { message, partial, spend, .. } => (partial.clone(), Some(message.clone()), spend),
-        EventBody::RunCancelled { partial, spend, .. } => (partial.clone(), None, spend),
-        _ => return None,
-    };
-    state.called.as_ref()?;
-    let (run, child) = (state.spec.parent?, state.run);
-    let command = Command::ChildEnded { child, status: state.status(), text, problem, spend: *spend };
-    Some(Sent { id: id("child ended", child), run, command })
-}
-
-/// The persona as somebody who acts.
-fn actor(state: &State) -> Actor {
-    state.persona.as_ref().map_or(Actor::System, |persona| Actor::Persona(persona.name.clone()))
-}
-
-fn asked(state: &State, event: &Event) -> Option<Approval> {
-    let EventBody::ApprovalRequested { approval, .. } = &event.body else { return None };
-    let asked = |phase: &Phase| match phase {
-        Phase::Asked(asked) if asked.id == *approval => Some((**asked).clone()),
-        _ => None,
-    };
-    state.calls.iter().find_map(|call| asked(&call.phase))
-}
-
-/// What of a journal belongs into the audit log: what people decided, what was refused, how it ended.
-fn audited(state: &State, event: &Event) -> Option<NewAudit> {
-    let persona = actor(state);
-    let (actor, action, target, detail) = match &event.body {
-        EventBody::ApprovalDecided { approval, ruling } => {
-            (ruling.by.clone(), "approval.decided", approval.to_string(), json!({ "answer": ruling.answer.name() }))
-        }
-        EventBody::ToolCallRefused { call_id, reason, .. } => {
-            (persona, "tool.refused", call_id.clone(), json!({ "reason": reason }))
-        }
-        EventBody::ChildStarted { call_id, child, persona: called, .. } => {
-            (persona, "run.call", child.to_string(), json!({ "persona": called, "call": call_id }))
-        }
-        EventBody::ToolCallInDoubt { call_id } => (Actor::System, "tool.in_doubt", call_id.clone(), json!({})),
-        EventBody::CancelRequested { by } => (by.clone(), "run.cancel", state.run.to_string(), json!({})),
-        EventBody::FinishRequested { by } => (by.clone(), "run.finish", state.run.to_string(), json!({})),
-        EventBody::PolicyChanged { mode, narrow, by } => {
-            let detail = json!({ "mode": mode, "narrow": narrow });
-            (by.clone(), "run.policy", state.run.to_string(), detail)
-        }
-        EventBody::RunCompleted { spend, .. }
-        | EventBody::RunFailed { spend, .. }
-        | EventBody::RunCancelled { spend, .. } => {
-            let detail = json!({ "status": state.status(), "spend": spend });
-            (persona, "run.ended", state.run.to_string(), detail)
-        }
-        _ => return None,
-    };
-    Some(NewAudit { at: event.at, actor, action: action.to_owned(), run: Some(state.run), target, detail })
 }

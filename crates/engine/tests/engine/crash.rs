@@ -26,7 +26,7 @@ async fn every_death_of_a_conversation(new_database: impl AsyncFn() -> TestDatab
     let driven = undisturbed.finish(None).await.unwrap();
     let events = undisturbed.check(&driven, "undisturbed").await as Seq;
     // Within the first turn it is any other run; from there on every event is a death.
-    for death in (events / 2..events).map(Moment::AfterEvent) {
+    for death in (events / 2..events).map(Moment::Event) {
         let mut case = new_case().await;
         while !kill(&case, death) && case.go_on().await {}
         let driven = case.finish(Some("victim")).await.unwrap();
@@ -42,8 +42,8 @@ async fn every_death_in_a_tree(new_database: impl AsyncFn() -> TestDatabase) {
     let mut undisturbed = new_case().await;
     let driven = undisturbed.finish(None).await.unwrap();
     let (root, child) = undisturbed.check_tree(&driven, "undisturbed").await;
-    let deaths = (3..root as Seq).map(Moment::AfterEvent);
-    let deaths = deaths.chain((3..=child as Seq).map(Moment::AfterChildEvent)).chain([Moment::AfterMail(1)]);
+    let deaths = (3..root as Seq).map(Moment::Event);
+    let deaths = deaths.chain((3..=child as Seq).map(Moment::ChildEvent)).chain([Moment::Mail(1)]);
     for death in deaths {
         let mut case = new_case().await;
         while !kill(&case, death) && case.go_on().await {}
@@ -58,7 +58,7 @@ async fn every_death(new_database: impl AsyncFn() -> TestDatabase) {
     let mut undisturbed = new_case().await;
     let driven = undisturbed.finish(None).await.unwrap();
     let events = undisturbed.check(&driven, "undisturbed").await as Seq;
-    let deaths = (3..events).map(Moment::AfterEvent).chain([Moment::AfterMail(1), Moment::AfterMail(2)]);
+    let deaths = (3..events).map(Moment::Event).chain([Moment::Mail(1), Moment::Mail(2)]);
     let mut doubts = 0;
     for death in deaths {
         let mut case = new_case().await;

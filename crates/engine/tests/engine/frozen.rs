@@ -57,7 +57,7 @@ async fn every_freeze(new_database: impl AsyncFn() -> TestDatabase) {
     let driven = undisturbed.finish(None).await.unwrap();
     let events = undisturbed.check(&driven, "undisturbed").await as Seq;
     // The last answer and the outcome are one commit, after which there is nothing to take over.
-    let moments = (3..events - 1).map(Moment::AfterEvent).chain([Moment::AfterMail(1), Moment::AfterMail(2)]);
+    let moments = (3..events - 1).map(Moment::Event).chain([Moment::Mail(1), Moment::Mail(2)]);
     for moment in moments {
         let mut case = Case::new(new_database().await, vec![]).await;
         let driven = freeze(&mut case, moment).await;
@@ -66,7 +66,7 @@ async fn every_freeze(new_database: impl AsyncFn() -> TestDatabase) {
         let epochs: Vec<_> = events.iter().map(|event| event.epoch).collect();
         assert!(epochs.is_sorted(), "{moment:?}: the frozen worker wrote after the takeover: {epochs:?}");
         assert!(epochs.contains(&1) && epochs.last() > Some(&1), "{moment:?}: both workers wrote: {epochs:?}");
-        if let Moment::AfterMail(_) = moment {
+        if let Moment::Mail(_) = moment {
             let doubt = |event: &masque_types::event::Event| matches!(event.body, EventBody::ToolCallInDoubt { .. });
             assert!(case.doubts == 1 && events.iter().any(doubt), "{moment:?}: the begun call is in doubt");
         }

@@ -14,12 +14,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use masque_app::runs::{Outcome, Progress};
 use masque_types::{
     approval::{Approval, Question},
-    cost::{MicroUsd, Spend},
+    cost::MicroUsd,
     event::{Event, EventBody},
     id::RunId,
     message::{Part, joined_text},
     model::ModelDelta,
-    run::{RunSummary, SandboxMode},
+    run::{RunStatus, RunSummary, SandboxMode},
     time::Timestamp,
 };
 use serde_json::json;
@@ -49,7 +49,7 @@ struct Inner {
     /// What the finished model calls cost.
     spent: MicroUsd,
     /// The called runs that are shown, and since when.
-    children: HashMap<RunId, Timestamp>,
+    children: HashMap<RunId, (String, Timestamp)>,
 }
 
 impl Live {
@@ -91,7 +91,7 @@ impl Live {
         match (self.output, progress) {
             (Output::Text, Progress::Committed(events)) => events.iter().for_each(|event| self.event(event)),
             (Output::Text, Progress::Delta(delta)) => self.delta(delta),
-            (Output::Text, Progress::Child { run, persona, progress }) => self.child(*run, persona, progress),
+            (Output::Text, Progress::Child { persona, progress, .. }) => self.child(persona, progress),
             (Output::StreamJson, Progress::Child { run, progress, .. }) => stream_child(*run, progress),
             (Output::Json, Progress::Child { progress, .. }) => warn_of(progress),
             (Output::Text | Output::Json, Progress::Diagnostic(diagnostic)) => render::warning(diagnostic),
@@ -111,7 +111,7 @@ impl Live {
     fn event(&self, event: &Event) {
         match &event.body {
             EventBody::ModelCallStarted { step, .. } => self.spin(&format!("model call {step}")),
-            EventBody::ChildStarted { persona, .. } => self.spin(&format!("{persona} works")),
+            EventBody::ChildStarted { .. } | EventBody::ChildEnded { .. } => self.call_event(event),
             EventBody::ModelCallFinished { message, receipt, .. } => {
                 if !self.streams && !message.calls.is_empty() && !message.text.is_empty() {
                     self.progress(&format!("{DIM}{}{DIM:#}", style::harmless(message.text.trim_end())));
@@ -148,37 +148,42 @@ impl Live {
         }
     }
 
-    /// A called run is folded to its beginning, its questions and its end.
-    fn child(&self, run: RunId, persona: &str, progress: &Progress<'_>) {
+    /// A called run is folded to its beginning and its end, which are events of its caller.
+    fn child(&self, persona: &str, progress: &Progress<'_>) {
         match progress {
-            Progress::Committed(events) => events.iter().for_each(|event| self.child_event(run, persona, event)),
+            Progress::Committed(events) => events.iter().for_each(|event| match &event.body {
+                EventBody::ModelCallStarted { step, .. } => self.spin(&format!("{persona}: model call {step}")),
+                _ => self.call_event(event),
+            }),
             Progress::Diagnostic(diagnostic) => render::warning(diagnostic),
-            Progress::Child { run, persona, progress } => self.child(*run, persona, progress),
+            Progress::Child { persona, progress, .. } => self.child(persona, progress),
             Progress::Delta(_) => {}
         }
     }
 
-    fn child_event(&self, run: RunId, persona: &str, event: &Event) {
-        let ended = |mark: &str, what: &str, spend: &Spend| {
-            let began = self.inner().children.remove(&run);
-            let took = began.map(|began| format!(", {}", style::duration(event.at.since(began)))).unwrap_or_default();
-            self.progress(&format!("{mark} {BOLD}{persona}{BOLD:#} {what} {DIM}{}{took}{DIM:#}", style::spend(spend)));
-        };
+    fn call_event(&self, event: &Event) {
         match &event.body {
-            EventBody::ModelCallStarted { step, .. } => {
-                let known = self.inner().children.insert(run, event.at);
-                if let Some(began) = known {
-                    self.inner().children.insert(run, began);
-                } else {
-                    self.progress(&format!("{DIM}↳{DIM:#} {BOLD}{persona}{BOLD:#} {DIM}{run}{DIM:#}"));
-                }
-                self.spin(&format!("{persona}: model call {step}"));
+            EventBody::ChildStarted { child, persona, .. } => {
+                self.progress(&format!("{DIM}↳{DIM:#} {BOLD}{persona}{BOLD:#} {DIM}{child}{DIM:#}"));
+                self.inner().children.insert(*child, (persona.clone(), event.at));
+                self.spin(&format!("{persona} works"));
             }
-            EventBody::RunCompleted { spend, .. } => ended(&format!("{GOOD}✓{GOOD:#}"), "completed", spend),
-            EventBody::RunFailed { message, spend, .. } => {
-                ended(&format!("{ERROR}✗{ERROR:#}"), &format!("failed: {}", style::shortened(message, 100)), spend);
+            EventBody::ChildEnded { child, status, spend, .. } => {
+                let (persona, took) = match self.inner().children.remove(child) {
+                    Some((persona, began)) => (persona, format!(", {}", style::duration(event.at.since(began)))),
+                    None => (child.to_string(), String::new()),
+                };
+                let (mark, sign) = match status {
+                    RunStatus::Completed => (GOOD, "✓"),
+                    RunStatus::Cancelled => (WARNING, "✗"),
+                    _ => (ERROR, "✗"),
+                };
+                let spend = style::spend(spend);
+                let name = status.name();
+                self.progress(&format!(
+                    "{mark}{sign}{mark:#} {BOLD}{persona}{BOLD:#} {name} {DIM}{spend}{took}{DIM:#}"
+                ));
             }
-            EventBody::RunCancelled { spend, .. } => ended(&format!("{WARNING}✗{WARNING:#}"), "cancelled", spend),
             _ => {}
         }
     }

@@ -24,7 +24,9 @@ replies:
 fn two_personas() -> Masque {
     let mut masque = Masque::with_script(HELLO);
     masque.unset("MASQUE_MODEL_DEFAULT");
-    for (name, script, delegate) in [("caller", CALLS, "delegate: { to: [helper] }"), ("helper", HELPS, "mode: default")] {
+    for (name, script, delegate) in
+        [("caller", CALLS, "delegate: { to: [helper] }"), ("helper", HELPS, "mode: default")]
+    {
         let file = masque.write(&format!("{name}.yaml"), script);
         let persona = format!(
             "---\nname: {name}\ndescription: Tests.\ntools: [fs.list, agent.call]\nmasque:\n  model: {{ prefer: \
@@ -49,8 +51,8 @@ fn a_persona_calls_another_one_and_both_runs_are_shown() {
     ! caller run_1
     ! I ask the helper.
     ! ↳ helper run_2
-    ! ✓ agent.call persona=helper task="List the project." · I have listed it. · [time]
     ! ✓ helper completed 2 model calls, [n] tokens, $0.0000, [time]
+    ! ✓ agent.call persona=helper task="List the project." · I have listed it. · [time]
     ! completed 2 model calls, [n] tokens, $0.0000, [time]
     $ masque runs list --persona helper
     RUN                             STATUS     PERSONA  SANDBOX  CALLS  COST     AGE  TASK

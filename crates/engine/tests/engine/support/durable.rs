@@ -169,15 +169,15 @@ impl Blow {
     }
 }
 
-/// When the victim is struck.
+/// What the victim is struck after.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Moment {
-    /// After the commit of this event.
-    AfterEvent(Seq),
-    /// Between the effect of its nth mail and the commit of the outcome.
-    AfterMail(u32),
-    /// After the commit of this event of a called run.
-    AfterChildEvent(Seq),
+    /// The commit of this event.
+    Event(Seq),
+    /// The effect of its nth mail, before the commit of the outcome.
+    Mail(u32),
+    /// The commit of this event.of a called run.
+    ChildEvent(Seq),
 }
 
 fn post(counter: SocketAddr, id: &str) {
@@ -338,12 +338,12 @@ impl Case {
     /// The process that will be struck.
     pub(crate) fn victim(&self, moment: Moment, lease: Duration, freezer: Option<SocketAddr>) -> Process {
         let (event, mail) = match moment {
-            Moment::AfterEvent(seq) => (Some(seq), None),
-            Moment::AfterMail(nth) => (None, Some(nth)),
-            Moment::AfterChildEvent(_) => (None, None),
+            Moment::Event(seq) => (Some(seq), None),
+            Moment::Mail(nth) => (None, Some(nth)),
+            Moment::ChildEvent(_) => (None, None),
         };
         let child_event = match moment {
-            Moment::AfterChildEvent(seq) => Some(seq),
+            Moment::ChildEvent(seq) => Some(seq),
             _ => None,
         };
         let sqlite = self.database.file().map(|file| file.display().to_string());
