@@ -154,8 +154,8 @@ fn proposed(tool: &str, arguments: &Value, workspace: &std::path::Path) -> Optio
 
 const fn prompt(question: &Question) -> &'static str {
     match question {
-        Question::ToolCall { .. } => "approve? [y]es [n]o [a]lways, or why not:",
-        Question::InDoubt { .. } => "did it happen? [h]appened [r]etry [a]bort:",
+        Question::ToolCall { .. } => "[y]es [n]o [a]lways, or why not:",
+        Question::InDoubt { .. } => "[h]appened [r]etry [a]bort:",
         Question::Input { .. } => "your answer:",
     }
 }

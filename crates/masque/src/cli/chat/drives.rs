@@ -40,7 +40,7 @@ pub(crate) enum Told {
     /// Something wrong with the environment that does not stop the run.
     Diagnostic(Diagnostic),
     /// A run that was called by this one.
-    Child { run: RunId, persona: String, told: Box<Told> },
+    Child { persona: String, told: Box<Told> },
     /// It is not driven any more.
     Over(Result<Driven, Error>),
 }
@@ -103,6 +103,10 @@ impl Calls {
             }
             Progress::Delta(delta) => tell(Told::Delta(delta.clone())),
             Progress::Diagnostic(diagnostic) => tell(Told::Diagnostic((*diagnostic).clone())),
+            Progress::Child { persona, progress, .. } => {
+                let of_child = |told| tell(Told::Child { persona: (*persona).to_owned(), told: Box::new(told) });
+                self.observe(progress, &of_child);
+            }
         }
     }
 

@@ -333,7 +333,7 @@ impl Session<'_> {
         self.workspace = PathBuf::from(&state.spec.workspace);
         self.front = Front::again(persona, run, self.sessions.of(run));
         self.turn_over = state.turn_over;
-        self.asked = self.app.approvals(Some(run), true, 100).await?.iter().map(|approval| approval.id).collect();
+        self.asked = self.app.approvals_of_tree(run).await?.iter().map(|approval| approval.id).collect();
         self.remember()?;
         self.know();
         let events = self.app.journal(run, 0).await?;

@@ -193,7 +193,7 @@ impl Session<'_> {
                     match told {
                         Told::Over(driven) if from == child => return driven.map(|_| After::Stay),
                         told if from == child => {
-                            let told = Told::Child { run: child, persona: name.to_owned(), told: Box::new(told) };
+                            let told = Told::Child { persona: name.to_owned(), told: Box::new(told) };
                             self.asked.extend(questions(&told));
                             self.view.take(&told);
                         }

@@ -263,7 +263,7 @@ impl View {
             Told::Events(events) => events.iter().for_each(|event| self.event(event)),
             Told::Delta(delta) => self.delta(delta),
             Told::Diagnostic(diagnostic) => self.diagnostic(diagnostic),
-            Told::Child { persona, told, .. } => self.child(persona, told),
+            Told::Child { persona, told } => self.child(persona, told),
             Told::Over(_) => {}
         }
     }
@@ -420,7 +420,7 @@ impl View {
                 }
             }
             Told::Diagnostic(diagnostic) => self.diagnostic(diagnostic),
-            Told::Child { persona, told, .. } => self.child(persona, told),
+            Told::Child { persona, told } => self.child(persona, told),
             Told::Before { .. } | Told::Delta(_) | Told::Over(_) => {}
         }
     }

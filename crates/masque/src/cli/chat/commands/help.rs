@@ -67,7 +67,8 @@ fn entry(lines: &mut Vec<Line>, name: &str, about: &str, columns: usize) {
     let (first, rest) = if is_wide {
         (Line::plain(&format!("  {name:<NAMES$}")), Line::plain(&" ".repeat(NAMES + 2)))
     } else {
-        lines.push(Line::styled(&format!("  {name}"), Style::new()));
+        let name = [Some(Span::new(name, Style::new()))];
+        lines.extend(wrapped(&name, width, &Line::plain("  "), &Line::plain("    ")));
         (Line::plain("    "), Line::plain("    "))
     };
     lines.extend(wrapped(&about, width, &first, &rest));
