@@ -62,6 +62,12 @@ pub(crate) fn files(name: &str) -> Option<Vec<(String, &'static str)>> {
     Some(std::iter::once((format!("{name}.md"), *text)).chain(beside).collect())
 }
 
+/// Reads a text as if it stood in place of a bundled persona, with that one's files beside it.
+pub(crate) fn read_in_place_of(name: &str, label: &str, text: &str) -> Outcome {
+    let embedded = FILES.iter().find(|(stem, ..)| *stem == name).map_or(&[][..], |(.., embedded)| *embedded);
+    file::read_persona(label, name, text, Sibling { embedded, ..Sibling::default() })
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -220,6 +220,13 @@ pub fn check_text(path: &Path, text: &str, sources: &Sources) -> (Option<Persona
     (outcome.persona, outcome.notes.diagnostics)
 }
 
+/// Reads an edited text of a bundled persona as if it stood in a file, with the files of the bundled one beside it.
+#[must_use]
+pub fn check_bundled(name: &str, path: &Path, text: &str) -> (Option<Persona>, Vec<Diagnostic>) {
+    let outcome = bundled::read_in_place_of(name, &path.display().to_string(), text);
+    (outcome.persona, outcome.notes.diagnostics)
+}
+
 /// The Markdown files of a directory by name. A directory that does not exist holds none.
 fn list(directory: &Path, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<PathBuf> {
     let mut paths = BTreeSet::new();

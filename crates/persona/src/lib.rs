@@ -33,7 +33,9 @@ mod toml_tree;
 mod tool_names;
 mod units;
 
-pub use catalog::{Broken, Catalog, Loaded, Origin, Sources, check_text, load, read_file, validate_file};
+pub use catalog::{
+    Broken, Catalog, Loaded, Origin, Sources, check_bundled, check_text, load, read_file, validate_file,
+};
 pub use instructions::instructions;
 pub use schema::schema;
 

@@ -257,7 +257,10 @@ impl Edit {
     /// What is wrong with a text.
     #[must_use]
     pub fn check(&self, text: &str) -> Vec<Diagnostic> {
-        masque_persona::check_text(&self.target, text, &self.sources).1
+        if self.beside.is_empty() {
+            return masque_persona::check_text(&self.target, text, &self.sources).1;
+        }
+        masque_persona::check_bundled(&self.name, &self.target, text).1
     }
 }
 
