@@ -132,10 +132,7 @@ fn identity(homes: &Homes, home: Option<&Home>, persona: &Persona) -> Result<(St
     if card.icon != now.icon.map(|(digest, _)| digest) {
         return Ok((State::Wrong, format!("the icon is not the one of the card: {renew}")));
     }
-    Ok((
-        State::Good,
-        format!("card {}, key {} of epoch {}", card.version, card.public_key.thumbprint().short(), card.key_epoch),
-    ))
+    Ok((State::Good, format!("card {}, key of epoch {}", card.version, card.key_epoch)))
 }
 
 /// A whole handshake of the persona with this installation; beside the outcome, the reason of a refusal.

@@ -1,5 +1,7 @@
 //! `masque worker`: drives runs that nobody drives, until it is stopped.
 
+use std::time::{Duration, Instant};
+
 use masque_app::{
     App, Error,
     runs::{Drive, Driven, Progress, Waits, WhenWaiting},
@@ -8,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::{exit::Exit, render};
+
+/// How often a worker looks whether a backup is due.
+const BACKUP_LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -55,7 +60,12 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
         app.drive(run, drive).await?;
         return Ok(Exit::of_status(app.run(run).await?.status));
     }
+    let mut looked: Option<Instant> = None;
     loop {
+        if looked.is_none_or(|looked| looked.elapsed() >= BACKUP_LOOK) {
+            looked = Some(Instant::now());
+            back_up(app).await?;
+        }
         let drive = Drive {
             when_waiting: &|_| WhenWaiting::Park,
             between_turns: WhenWaiting::Park,
@@ -75,6 +85,20 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
             return Ok(Exit::Success);
         }
     }
+}
+
+/// Makes the backups that are due.
+async fn back_up(app: &App) -> Result<(), Error> {
+    for (name, done) in app.due_backups().await? {
+        match done {
+            Ok(version) => render::note(&format!("{name}: version {version} was made by the schedule")),
+            Err(error) => {
+                render::note(&format!("{name} cannot be backed up:"));
+                render::error(&error);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn word(driven: &Driven) -> &'static str {

@@ -73,8 +73,10 @@ fn versions_are_made_listed_compared_and_gone_back_to() {
     ! hint: `masque persona list` shows all personas
     [exit 2]
     "#);
-    let audit = masque.json("masque audit tail --json");
-    let actions: Vec<_> = audit.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    let audit = masque.shell("masque audit tail --json").stdout;
+    let entries: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_slice(&audit).into_iter().map(Result::unwrap).collect();
+    let actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["persona.backup", "persona.backup", "persona.rollback", "persona.rollback"]);
 }
 
@@ -110,7 +112,7 @@ fn a_persona_has_an_icon_and_an_identity_and_is_well() {
          masque persona icon tester --from icon.svg
          masque persona icon tester
          masque persona icon tester --png icon.png --size 32
-         head -c 4 icon.png | tail -c 3
+         head -c 4 icon.png | tail -c 3; echo
          masque persona identity tester
          masque persona health tester
          masque persona identity tester --rotate | head -1
@@ -129,7 +131,7 @@ fn a_persona_has_an_icon_and_an_identity_and_is_well() {
     <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="3" fill="#3465a4"></circle></svg>
     $ masque persona icon tester --png icon.png --size 32
     ! icon.png: 32 × 32 pixels
-    $ head -c 4 icon.png | tail -c 3
+    $ head -c 4 icon.png | tail -c 3; echo
     PNG
     $ masque persona identity tester
     tester  card 1, signed [date]
