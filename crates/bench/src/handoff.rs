@@ -38,8 +38,7 @@ pub(crate) fn measure() -> anyhow::Result<Section> {
     let writing = timed(|| serde_json::to_vec(&handoff).map(drop).map_err(Into::into))?;
     // The history is what is large; the rest has no reader of its own.
     let history = serde_json::to_vec(&handoff.history)?;
-    let reading =
-        timed(|| serde_json::from_slice::<Vec<Message>>(black_box(&history)).map(drop).map_err(Into::into))?;
+    let reading = timed(|| serde_json::from_slice::<Vec<Message>>(black_box(&history)).map(drop).map_err(Into::into))?;
     let squeezing = timed(|| {
         let text = serde_json::to_vec(&handoff)?;
         zstd::bulk::compress(&text, 1).map(drop).context("zstd")
@@ -117,7 +116,10 @@ fn message(n: usize) -> Message {
             is_error: false,
         }),
         _ => Message::Assistant(AssistantMessage {
-            text: format!("The value \"{mixed:x}\" comes from `load`:\n\n```rust\nlet value = load({})?;\n```\n", mixed % 99),
+            text: format!(
+                "The value \"{mixed:x}\" comes from `load`:\n\n```rust\nlet value = load({})?;\n```\n",
+                mixed % 99
+            ),
             ..AssistantMessage::default()
         }),
     }
@@ -127,7 +129,13 @@ fn message(n: usize) -> Message {
 fn source(mixed: u64) -> String {
     let line = |n: u64| {
         let value = mixed.rotate_left(u32::try_from(n).unwrap_or(0) * 5);
-        format!("{:>5}\t    let field_{} = table.get(\"{:x}\").map(|entry| entry.value + {});\n", n, value % 61, value, value % 977)
+        format!(
+            "{:>5}\t    let field_{} = table.get(\"{:x}\").map(|entry| entry.value + {});\n",
+            n,
+            value % 61,
+            value,
+            value % 977
+        )
     };
     (1..=12).map(line).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{many::ManyJob, steps::StepsJob, waiting::ReadyJob};
+use crate::{egress::EgressJob, many::ManyJob, steps::StepsJob, waiting::ReadyJob};
 
 /// One piece of work.
 #[derive(Debug, Serialize, Deserialize)]
@@ -10,6 +10,7 @@ pub(crate) enum Job {
     Steps(StepsJob),
     Ready(ReadyJob),
     Many(ManyJob),
+    Egress(EgressJob),
 }
 
 impl Job {
@@ -19,6 +20,7 @@ impl Job {
         Ok(match self {
             Self::Steps(job) => serde_json::to_string(&runtime.block_on(job.run())?)?,
             Self::Ready(job) => serde_json::to_string(&runtime.block_on(job.run())?)?,
+            Self::Egress(job) => serde_json::to_string(&job.run()?)?,
             Self::Many(job) => serde_json::to_string(&runtime.block_on(job.run())?)?,
         })
     }

@@ -3,11 +3,15 @@
 //! Owns the command line and the order of the benchmarks; each benchmark has a file of its own. Nothing here judges by
 //! time: a missed goal is printed as missed, and the exit code stays 0.
 
+mod activation;
 mod decision;
+mod egress;
 mod figures;
 mod footprint;
 mod fork;
 mod gateway;
+mod handoff;
+mod home;
 mod job;
 mod many;
 mod places;
@@ -50,7 +54,11 @@ enum Chosen {
     Fork,
     Many,
     Decision,
+    Handoff,
     Sandbox,
+    Egress,
+    Activation,
+    Home,
     Gateway,
     Footprint,
 }
@@ -64,7 +72,11 @@ impl Chosen {
             Self::Fork => fork::measure(places),
             Self::Many => many::measure(places),
             Self::Decision => Ok(decision::measure()),
+            Self::Handoff => handoff::measure(),
             Self::Sandbox => sandbox::measure(),
+            Self::Egress => egress::measure(places),
+            Self::Activation => activation::measure(places),
+            Self::Home => home::measure(),
             Self::Gateway => gateway::measure(),
             Self::Footprint => footprint::measure(places),
         }

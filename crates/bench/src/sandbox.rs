@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use masque_sandbox::{Command, LandlockUse, Launcher, Profile};
+use masque_sandbox::{Child, Command, LandlockUse, Launcher, Pool, PoolLimits, Profile};
 use masque_testkit::disk::SmallDisk;
 use tempfile::TempDir;
 
@@ -15,11 +15,13 @@ use crate::{
     figures::{Row, Section, Unit},
     job,
     process::{inherited, run, succeeds, timed},
-    statistics::median_ms,
+    statistics::{median_ms, real},
 };
 
 const ROUNDS: usize = 60;
 const CONTAINER_ROUNDS: usize = 5;
+/// How many sandboxes live at once where their memory is measured.
+const LIVE: usize = 500;
 const IMAGE: &str = "masque-bench-true";
 
 /// Measures a confined `true` beside its peers, in turn.
@@ -32,16 +34,21 @@ pub(crate) fn measure() -> anyhow::Result<Section> {
     let profile = Profile::new(in_memory.path().to_owned());
     let disk_profile = Profile::new(on_disk.path().to_owned());
     let has_bubblewrap = succeeds(&mut bubblewrap());
-    let (mut plain, mut confined, mut disk, mut peer) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let pool = Pool::new(launcher.clone(), PoolLimits { per_profile: 1, ..PoolLimits::default() })?;
+    let (mut plain, mut confined, mut warm) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut disk, mut peer) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         plain.push(timed(&mut inherited("true"))?);
-        confined.push(runtime.block_on(one(&launcher, &profile))?);
-        disk.push(runtime.block_on(one(&launcher, &disk_profile))?);
+        confined.push(runtime.block_on(one(|command| launcher.spawn(&profile, command)))?);
+        disk.push(runtime.block_on(one(|command| launcher.spawn(&disk_profile, command)))?);
+        wait_for_one(&pool, &profile);
+        warm.push(runtime.block_on(one(|command| pool.spawn_only(&profile, command)))?);
         if has_bubblewrap {
             peer.push(timed(&mut bubblewrap())?);
         }
     }
-    let ours = median_ms(&confined);
+    let (ours, pooled, fork) = (median_ms(&confined), median_ms(&warm), median_ms(&plain));
+    let memory = live_memory(&runtime, &launcher, &profile)?;
     let no_bubblewrap = || "`bwrap` is missing or may not unshare".to_owned();
     let bubblewrap = if has_bubblewrap { Ok(median_ms(&peer)) } else { Err(no_bubblewrap()) };
     let share = bubblewrap.as_ref().map_or(f64::NAN, |theirs| ours / theirs);
@@ -59,21 +66,49 @@ pub(crate) fn measure() -> anyhow::Result<Section> {
         rows: vec![
             Row::new("`true` in the sandbox", Unit::Milliseconds, ours)
                 .at_most(4.0)
-                .beside("fork and exec", Ok(median_ms(&plain)))
+                .beside("fork and exec", Ok(fork))
                 .beside("bubblewrap", bubblewrap)
                 .beside("podman", container_ms()),
             Row::new("`true` in the sandbox, empty workspace on disk", Unit::Milliseconds, median_ms(&disk)),
             Row::new("as a share of bubblewrap", Unit::Share, share).at_most(1.0 / 3.0),
+            Row::new("`true` in a sandbox that was started ahead", Unit::Milliseconds, pooled)
+                .at_most(1.3 * fork)
+                .beside("fork and exec", Ok(fork)),
+            Row::new(format!("memory of {LIVE} live sandboxes, without their programs"), Unit::Bytes, memory)
+                .at_most(real(250 << 20)),
         ],
     })
 }
 
-async fn one(launcher: &Launcher, profile: &Profile) -> anyhow::Result<Duration> {
+async fn one(spawn: impl FnOnce(&Command) -> Result<Child, masque_sandbox::Error>) -> anyhow::Result<Duration> {
     let begun = Instant::now();
-    let exit = launcher.spawn(profile, &Command::new("true"))?.wait().await?;
+    let exit = spawn(&Command::new("true"))?.wait().await?;
     let elapsed = begun.elapsed();
     anyhow::ensure!(exit.success(), "`true` failed in the sandbox: {exit:?}");
     Ok(elapsed)
+}
+
+/// Lets a pool start one ahead, which is not part of what is measured.
+fn wait_for_one(pool: &Pool, profile: &Profile) {
+    pool.prepare(profile);
+    while pool.waiting(profile) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Bytes of the first processes of many live sandboxes, shared pages counted by share.
+fn live_memory(runtime: &tokio::runtime::Runtime, launcher: &Launcher, profile: &Profile) -> anyhow::Result<f64> {
+    let _entered = runtime.enter();
+    let sleep = Command::new("sleep").args(["1000"]);
+    let live = (0..LIVE).map(|_| launcher.spawn(profile, &sleep)).collect::<Result<Vec<_>, _>>()?;
+    let kilobytes = live.iter().map(|child| proportional(child.id())).sum::<anyhow::Result<u64>>()?;
+    Ok(real(kilobytes << 10))
+}
+
+fn proportional(process: u32) -> anyhow::Result<u64> {
+    let text = fs_err::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("the kernel names no share")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn bubblewrap() -> Program {
