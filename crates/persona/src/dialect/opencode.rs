@@ -94,7 +94,7 @@ pub(super) const JSON: Dialect = Dialect {
 fn read_markdown(source: &Source<'_>, notes: &mut Notes) -> Option<Draft> {
     let mut file = source.markdown(notes)?;
     let stem = source.stem();
-    let (name, place) = file.front.text("name", notes).unwrap_or_else(|| (stem, file.front.place));
+    let (name, place) = file.front.text("name", notes).unwrap_or((stem, file.front.place));
     let mut draft = Draft::new(&name, place, file.prompt, file.prompt_line, notes);
     read(file.front, &mut draft, &[], notes);
     Some(draft)
