@@ -82,6 +82,8 @@ impl LocalEnvironments {
 
     async fn start(&self, wanted: Wanted<'_>) -> Result<Active, String> {
         let (persona, mut diagnostics) = self.permitted(wanted.persona)?;
+        // Read before the secrets: what is taken back from here on is noticed.
+        let known = secrets::stamp(&self.host);
         let (held, notes) = secrets::held(&self.host, &persona).map_err(|error| error.to_string())?;
         diagnostics.extend(notes);
         let names: BTreeSet<String> = held.iter().map(|held| held.grant.name.clone()).collect();
@@ -120,7 +122,7 @@ impl LocalEnvironments {
         let environment = Arc::new(environment);
         let mut lease = JoinSet::new();
         if !names.is_empty() {
-            lease.spawn(watch_secrets(self.host.clone(), persona, names, Arc::clone(&environment)));
+            lease.spawn(watch_secrets(self.host.clone(), persona, names, known, Arc::clone(&environment)));
         }
         Ok(Active { environment, diagnostics, lease: Mutex::new(lease), border: Mutex::new(Some(border)) })
     }
@@ -146,14 +148,17 @@ impl LocalEnvironments {
     }
 }
 
-/// Takes the secrets back from a running environment as soon as one of them is not granted any more, or has another
-/// value than the environment holds.
-async fn watch_secrets(host: Host, persona: Persona, names: BTreeSet<String>, environment: Arc<Environment>) {
-    let stamp = || fs_err::metadata(secrets::path(&host)).and_then(|metadata| metadata.modified()).ok();
-    let mut seen = stamp();
+/// Takes the secrets back from a running environment as soon as one of them is not granted any more.
+async fn watch_secrets(
+    host: Host,
+    persona: Persona,
+    names: BTreeSet<String>,
+    mut seen: secrets::Stamp,
+    environment: Arc<Environment>,
+) {
     loop {
         tokio::time::sleep(LEASE_CHECK).await;
-        let now = stamp();
+        let now = secrets::stamp(&host);
         if now == seen {
             continue;
         }

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -280,8 +281,17 @@ fn sealed_name(name: &str) -> String {
     format!("{KIND}/{name}")
 }
 
+/// Which state of the file it is: another one after every change, which replaces the file.
+pub(crate) type Stamp = Option<(u64, i64, i64)>;
+
+/// The state of the file now; none when there is no file.
+pub(crate) fn stamp(host: &Host) -> Stamp {
+    let metadata = fs_err::metadata(path(host)).ok()?;
+    Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
 /// The file that says which secrets there are and who has them.
-pub(crate) fn path(host: &Host) -> PathBuf {
+fn path(host: &Host) -> PathBuf {
     host.home.join("secrets.json")
 }
 

@@ -51,13 +51,22 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Erro
     let question = Question { persona, caller: caller.map(|caller| &caller.persona), ceiling: &ceiling };
     let Some(tool) = &arguments.tool else {
         let explanation = explain(&context.host, &context.settings, &question)?;
-        if arguments.json { render::json(&explanation) } else { render::explain::whole(&explanation) }
+        if arguments.json {
+            render::json(&explanation)
+        } else {
+            render::explain::whole(&explanation)
+        }
         return Ok(Exit::Success);
     };
-    let wrong = |error| Error::usage(format!("--args is not JSON: {error}")).hint("for example --args '{\"path\": \"a.txt\"}'");
+    let wrong =
+        |error| Error::usage(format!("--args is not JSON: {error}")).hint("for example --args '{\"path\": \"a.txt\"}'");
     let call = arguments.args.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?.unwrap_or_default();
     remarks(persona, tool).iter().for_each(render::warning);
     let answer = explain_call(&context.host, &context.settings, &question, tool, call)?;
-    if arguments.json { render::json(&answer) } else { render::explain::call(&answer) }
+    if arguments.json {
+        render::json(&answer)
+    } else {
+        render::explain::call(&answer)
+    }
     Ok(Exit::Success)
 }

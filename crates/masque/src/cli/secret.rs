@@ -48,7 +48,9 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
     let done = match command {
         Command::Set { name } => match key::read_secret(&format!("value of {name}")) {
             Ok(value) => app.set_secret(&actor, &name, &value).await.map(|()| {
-                render::note(&format!("{name} is sealed; a persona may use it after: masque secret grant {name} PERSONA"));
+                render::note(&format!(
+                    "{name} is sealed; a persona may use it after: masque secret grant {name} PERSONA"
+                ));
             }),
             Err(error) => Err(error),
         },

@@ -25,7 +25,12 @@ pub(crate) fn whole(explanation: &Explanation) {
     line("");
     let rows = explanation.tools.iter().map(|answer| {
         let verdict = if answer.visible { verdict(answer.decision.verdict) } else { "hidden" };
-        [answer.tool.clone(), answer.effect.name().to_owned(), verdict.to_owned(), style::harmless(&answer.decision.reason)]
+        [
+            answer.tool.clone(),
+            answer.effect.name().to_owned(),
+            verdict.to_owned(),
+            style::harmless(&answer.decision.reason),
+        ]
     });
     super::table(["TOOL", "EFFECT", "POLICY", "WHY"], rows);
     line("");
