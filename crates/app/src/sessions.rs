@@ -141,8 +141,10 @@ impl App {
     pub async fn find_session(&self, sessions: &Sessions, wanted: &str) -> Result<RunSummary, Error> {
         if wanted == "last" {
             for session in sessions.all() {
-                let summary = self.run(session.run).await?;
-                if !summary.status.is_final() {
+                // One of another store does not count.
+                if let Ok(summary) = self.run(session.run).await
+                    && !summary.status.is_final()
+                {
                     return Ok(summary);
                 }
             }

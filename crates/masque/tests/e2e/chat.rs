@@ -228,6 +228,15 @@ fn personas_are_switched_and_lines_are_edited() {
     let back = terminal.shows("back to tester");
     assert!(back.contains("❯ hi"), "the last turns are shown again: {back}");
 
+    // The work is handed over; what was said stays, because this persona does not let it out.
+    terminal.says("/handoff helper end it");
+    terminal.shows("keeps its conversations to itself");
+    terminal.shows("Helped with:");
+    terminal.says("/persona -");
+    terminal.prompts();
+    terminal.says("/clear");
+    terminal.shows("a new session; the one before is kept");
+
     // A misspelt command, Ctrl-C on a line, a completed command, a block of two lines, an earlier line.
     terminal.says("/contxt");
     terminal.shows("did you mean /context?");
@@ -241,7 +250,7 @@ fn personas_are_switched_and_lines_are_edited() {
     terminal.presses("Tab");
     terminal.shows("❯ /context");
     terminal.presses("Enter");
-    terminal.shows("prompt, skills and instructions");
+    terminal.shows("nothing was said yet");
     terminal.prompts();
     terminal.presses("Up");
     terminal.shows("❯ /context");

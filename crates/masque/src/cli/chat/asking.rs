@@ -59,6 +59,7 @@ impl Session<'_> {
                     None => self.view.typed(),
                 },
                 Typed::Cleared => {}
+                Typed::Broken if self.leaving => return Ok(Some(After::Leave(Exit::Environment))),
                 Typed::Broken => return Ok(None),
                 Typed::Interrupt => return self.stop_asking(&approval).await.map(|()| None),
                 Typed::End => return Ok(Some(After::Leave(Exit::Success))),

@@ -176,6 +176,7 @@ async fn talk(app: &App, setup: Setup, persona: Persona, abilities: Abilities) -
         asked: VecDeque::new(),
         turn_over: true,
         warned: false,
+        leaving: false,
     };
     let talking = async {
         let exit = begin(&mut session, setup.resume.as_deref()).await;

@@ -37,8 +37,9 @@ use crate::{
 pub(super) async fn run(app: &App, setup: Setup, persona: Persona) -> Result<Exit, Error> {
     let mut front = Front::new(persona);
     if let Some(wanted) = &setup.resume {
-        let run = app.find_session(&setup.sessions, wanted).await?.id;
-        front = Front::again(front.persona, run, setup.sessions.of(run));
+        let summary = app.find_session(&setup.sessions, wanted).await?;
+        let persona = setup.catalog.find(&summary.persona).map_or(front.persona, |found| found.persona.clone());
+        front = Front::again(persona, summary.id, setup.sessions.of(summary.id));
     }
     let mut plain = Plain { app, setup, front, signals: Signals::new()? };
     let mut lines = lines();

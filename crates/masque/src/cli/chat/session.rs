@@ -103,6 +103,8 @@ pub(crate) struct Session<'a> {
     pub(crate) turn_over: bool,
     /// Ctrl-C was pressed on an empty line.
     pub(crate) warned: bool,
+    /// The process was asked to end.
+    pub(crate) leaving: bool,
 }
 
 impl Session<'_> {
@@ -193,13 +195,17 @@ impl Session<'_> {
                     if question.is_some_and(|question| is_decided(&told, question)) {
                         stop.store(true, Ordering::Relaxed);
                     }
-                    self.hear(from, told).await?;
+                    // What went wrong beside the prompt is shown after it: nobody must leave the terminal half-way.
+                    if let Err(error) = self.hear(from, told).await {
+                        self.view.error(&error);
+                    }
                 }
                 () = &mut idle, if !was_idle => {
                     was_idle = true;
                     self.park();
                 }
                 _ = self.signals.terminate.recv() => {
+                    self.leaving = true;
                     stop.store(true, Ordering::Relaxed);
                     if !can_stop {
                         break Typed::Broken;
@@ -331,6 +337,7 @@ impl Session<'_> {
         let persona = state.persona.as_deref().cloned();
         let persona = persona.ok_or_else(|| Error::environment(format!("the journal of {run} names no persona")))?;
         self.workspace = PathBuf::from(&state.spec.workspace);
+        self.view.work_in(self.workspace.clone());
         self.front = Front::again(persona, run, self.sessions.of(run));
         self.turn_over = state.turn_over;
         self.asked = self.app.approvals_of_tree(run).await?.iter().map(|approval| approval.id).collect();

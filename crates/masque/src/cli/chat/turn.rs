@@ -11,7 +11,7 @@ use masque_app::{
 };
 use masque_types::{
     id::RunId,
-    message::{Message, Part, joined_text},
+    message::{Part, joined_text},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,6 @@ use super::{
 };
 use crate::exit::Exit;
 
-/// Bytes of a conversation that a persona gets which takes the work over.
-const HISTORY_BYTES: usize = 32 << 10;
 /// How often what moves is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -67,30 +65,6 @@ impl Session<'_> {
         self.remember()?;
         self.turn_over = false;
         Ok(run)
-    }
-
-    /// The last words of this conversation, for a persona that takes the work over; none when nothing was said.
-    pub(crate) async fn said_so_far(&self) -> Result<Option<String>, Error> {
-        let Some(run) = self.front.run else { return Ok(None) };
-        let state = self.app.state(run).await?;
-        let (mut said, mut bytes) = (Vec::new(), 0);
-        for message in state.messages.iter().rev() {
-            let (who, text) = match &**message {
-                Message::User { content } => ("Person", joined_text(content)),
-                Message::Assistant(message) => (self.front.persona.name.as_str(), message.text.clone()),
-                Message::Tool(_) => continue,
-            };
-            bytes += text.len();
-            if bytes > HISTORY_BYTES {
-                break;
-            }
-            if !text.is_empty() {
-                said.push(format!("{who}: {text}"));
-            }
-        }
-        said.reverse();
-        let said = said.join("\n\n");
-        Ok((!said.is_empty()).then(|| format!("<conversation run=\"{run}\">\n{said}\n</conversation>")))
     }
 
     /// Adds the results of runs that were started from here and have ended; gives these runs.

@@ -117,6 +117,11 @@ impl View {
         Looks { width: looks.width.saturating_sub(1).clamp(8, 110), ..looks }
     }
 
+    /// Calls change files below this directory.
+    pub(crate) fn work_in(&mut self, workspace: PathBuf) {
+        self.workspace = workspace;
+    }
+
     /// The person has typed: what comes now stands below that.
     pub(crate) fn typed(&mut self) {
         self.last = Kind::Nothing;

@@ -1,7 +1,9 @@
 //! `/persona` and `/handoff`: who is talked to, and who works.
 
-use masque_app::Error;
-use masque_types::message::Part;
+use std::collections::BTreeMap;
+
+use masque_app::{Error, Kind, handoff::Pack};
+use masque_types::child::{Expected, HistoryShare};
 
 use super::{Command, Done, Takes};
 use crate::{
@@ -120,10 +122,11 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Hands the work over: the other persona gets what was said here, and is in front.
+    /// Hands the work over: the other persona gets what it may know of this conversation, and is in front.
     async fn hand_over(&mut self, name: &str, task: &str) -> Result<After, Error> {
         let persona = self.persona(name)?;
-        let history = self.said_so_far().await?;
+        let package = self.packed(name, task).await?;
+        let briefing = self.app.inspect(&package)?.handoff.briefing();
         let before = self.front.clone();
         self.put_away().await?;
         self.front = Front { back: before.run, ..Front::new(persona) };
@@ -131,9 +134,30 @@ impl Session<'_> {
         self.know();
         self.view.note(&format!("{} is parked; /persona - goes back to it", before.persona.name));
         self.behind.push(before);
-        let mut parts = vec![Part::text(task)];
-        parts.extend(history.map(Part::text));
-        let run = self.begin(parts).await?;
+        let run = self.begin(briefing).await?;
         self.watch(run).await
+    }
+
+    /// The task with the last words of this conversation; without them when the persona keeps them to itself.
+    async fn packed(&mut self, name: &str, task: &str) -> Result<Vec<u8>, Error> {
+        let pack = |history| Pack {
+            task: task.to_owned(),
+            target: name.to_owned(),
+            from: self.front.run,
+            history,
+            workspace: self.workspace.clone(),
+            artifacts: Vec::new(),
+            environment: BTreeMap::new(),
+            expected: Expected::Text,
+            timeout_ms: None,
+        };
+        match self.app.pack(&self.actor, pack(HistoryShare::Recent)).await {
+            Err(error) if error.kind == Kind::Refused => {
+                let package = self.app.pack(&self.actor, pack(HistoryShare::None)).await?;
+                self.view.note(&format!("{error}: only the task is handed over"));
+                Ok(package)
+            }
+            packed => packed,
+        }
     }
 }
