@@ -22,6 +22,18 @@ pub enum Verdict {
     Deny,
 }
 
+impl Verdict {
+    /// The name used in files and output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// One rule of a persona's file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,13 +56,8 @@ impl Rule {
     /// One line for people: `deny fs.write path=data/**`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let effect = match self.effect {
-            Verdict::Allow => "allow",
-            Verdict::Ask => "ask",
-            Verdict::Deny => "deny",
-        };
         let path = self.path.as_ref().map(|path| format!(" path={path}")).unwrap_or_default();
-        format!("{effect} {}{path}", self.tool)
+        format!("{} {}{path}", self.effect.name(), self.tool)
     }
 
     /// The order in which matching rules win: path rules over tool rules, exact over pattern, longer over shorter
@@ -163,6 +170,20 @@ pub enum Layer {
     Mode,
     /// The ceiling of the run.
     Ceiling,
+}
+
+impl Layer {
+    /// The name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Rules => "rules",
+            Self::Grant => "grant",
+            Self::Mode => "mode",
+            Self::Ceiling => "ceiling",
+        }
+    }
 }
 
 /// What one layer says about a call.

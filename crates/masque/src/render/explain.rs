@@ -4,11 +4,7 @@ use masque_app::{
     explain::{CallAnswer, Explanation, SecretAnswer},
     secrets::Standing,
 };
-use masque_types::{
-    cost::Limits,
-    persona::Injection,
-    policy::{Layer, Verdict},
-};
+use masque_types::{cost::Limits, persona::Injection};
 
 use super::{
     line,
@@ -24,7 +20,7 @@ pub(crate) fn whole(explanation: &Explanation) {
     }
     line("");
     let rows = explanation.tools.iter().map(|answer| {
-        let verdict = if answer.visible { verdict(answer.decision.verdict) } else { "hidden" };
+        let verdict = if answer.visible { answer.decision.verdict.name() } else { "hidden" };
         [
             answer.tool.clone(),
             answer.effect.name().to_owned(),
@@ -54,7 +50,7 @@ pub(crate) fn whole(explanation: &Explanation) {
 pub(crate) fn call(answer: &CallAnswer) {
     let decision = &answer.answer.decision;
     let tool = &answer.answer.tool;
-    line(&format!("{BOLD}{}{BOLD:#} {} for {}", verdict(decision.verdict), style::harmless(tool), answer.persona));
+    line(&format!("{BOLD}{}{BOLD:#} {} for {}", decision.verdict.name(), style::harmless(tool), answer.persona));
     line(&format!("because {}", style::harmless(&decision.reason)));
     if !answer.answer.visible {
         line("the model does not see the tool at all");
@@ -62,31 +58,13 @@ pub(crate) fn call(answer: &CallAnswer) {
     line("");
     let rows = answer.layers.iter().map(|layer| {
         let decision = &layer.decision;
-        [name(layer.layer).to_owned(), verdict(decision.verdict).to_owned(), style::harmless(&decision.reason)]
+        [layer.layer.name().to_owned(), decision.verdict.name().to_owned(), style::harmless(&decision.reason)]
     });
     super::table(["LAYER", "SAYS", "WHY"], rows);
 }
 
 fn field(name: &str, text: &str) {
     line(&format!("{name:<8} {}", style::harmless(text)));
-}
-
-const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allow => "allow",
-        Verdict::Ask => "ask",
-        Verdict::Deny => "deny",
-    }
-}
-
-const fn name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Tools => "tools",
-        Layer::Rules => "rules",
-        Layer::Grant => "grant",
-        Layer::Mode => "mode",
-        Layer::Ceiling => "ceiling",
-    }
 }
 
 fn secret(answer: &SecretAnswer) -> String {

@@ -1,7 +1,6 @@
 //! Tools as tables and whole.
 
 use masque_app::tools::ToolView;
-use masque_types::policy::Verdict;
 
 use super::{
     line,
@@ -11,11 +10,7 @@ use super::{
 /// A listing.
 pub(crate) fn table(views: &[ToolView]) {
     let rows = views.iter().map(|view| {
-        let policy = view.decision.as_ref().map_or("", |decision| match decision.verdict {
-            Verdict::Allow => "allow",
-            Verdict::Ask => "ask",
-            Verdict::Deny => "deny",
-        });
+        let policy = view.decision.as_ref().map_or("", |decision| decision.verdict.name());
         let spec = &view.spec;
         let first = spec.description.split(". ").next().unwrap_or_default();
         [

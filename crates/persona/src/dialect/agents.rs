@@ -12,7 +12,7 @@ use super::{
     fields::{self, SKILLS},
     servers::{self, Form, number},
     source::Source,
-    writer::{Writer, effect, text},
+    writer::{Writer, text},
 };
 use crate::{
     front_matter::{fitting, is_name},
@@ -161,7 +161,7 @@ fn rules(persona: &Persona) -> Option<Node> {
         Node::map([
             ("tool", Some(Node::text(rule.tool.clone()))),
             ("path", rule.path.as_deref().map(Node::text)),
-            ("effect", Some(Node::text(effect(rule.effect)))),
+            ("effect", Some(Node::text(rule.effect.name()))),
         ])
     };
     (!persona.rules.is_empty()).then(|| Node::new(Content::List(persona.rules.iter().map(rule).collect())))

@@ -15,7 +15,7 @@ use super::{
     },
     servers::{self, Form, number},
     source::Source,
-    writer::{Writer, effect as effect_name, text},
+    writer::{Writer, text},
 };
 use crate::{
     aliases::OPENCODE,
@@ -308,7 +308,7 @@ fn permission_out(writer: &mut Writer<'_>) -> Option<Node> {
             && effects.iter().all(|other| *other == Some(*effect))
         {
             written.extend(rules.iter().flatten());
-            entries.push((name, Some(Node::text(effect_name(*effect)))));
+            entries.push((name, Some(Node::text(effect.name()))));
         }
     }
     for rule in whole.iter().filter(|rule| !written.contains(*rule)) {

@@ -116,12 +116,3 @@ impl<'a> Writer<'a> {
 pub(crate) fn text(text: &str) -> Option<Node> {
     (!text.is_empty()).then(|| Node::text(text))
 }
-
-/// The name of an effect.
-pub(crate) const fn effect(effect: Verdict) -> &'static str {
-    match effect {
-        Verdict::Allow => "allow",
-        Verdict::Ask => "ask",
-        Verdict::Deny => "deny",
-    }
-}
