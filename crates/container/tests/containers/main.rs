@@ -4,12 +4,7 @@
 //! The image is made here from BusyBox. Attacks that no shell can make are this executable itself, see `attack`.
 
 #![expect(unsafe_code, reason = "attacks are raw system calls")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "all of it is test code, and attacks tell by printing"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is test code, and attacks tell by printing")]
 #![expect(clippy::disallowed_methods, reason = "tests read the environment and look at files as anybody would")]
 
 mod attack;
