@@ -27,10 +27,14 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
     run.tokens 90000 MASQUE_RUN_TOKENS Tokens that a run may use
     run.usd $0.5000 [project]/.masque/config.toml Dollars that a run may spend
     run.wall 20m --set run.wall Active time of a run; waiting for people does not count
+    run.mode persona built in What a run does where no rule speaks; `persona` is as the persona's file says
     run.lease 10s built in How long a dead worker blocks its run
     approvals.ttl 2h [user]/.config/masque/config.toml How long a question waits before the call is denied
     sandbox.mode process built in How tools are confined
+    sandbox.engine built in Socket of the container engine; empty looks for Podman, then Docker, then starts Podman's service
     sandbox.landlock auto built in Landlock as a second layer, where the kernel has it
+    home.backup_every 1d built in Time between two backups of each home that a worker makes; `unlimited` makes none
+    home.keep 50 built in Newest versions of a home that stay when a worker made one; the newest of each week stays for a year
     store.url built in SQLite file or postgres:// URL; empty is masque.db in Masque's home
     ! [project]/.masque/config.toml: warning: a project's file may not declare providers: ignored
     !   hint: move the section to your own configuration file

@@ -36,7 +36,7 @@ fn models_store_configuration_and_personas_are_examined() {
       ok     user's file                   [user]/.config/masque
 
     personas
-      ok     found                         3 personas, 1 files that cannot be used
+      ok     found                         20 personas, 1 files that cannot be used
       bad    broken                        [project]/.agents/agents/broken.md:3:8: error: the front matter is not YAML: unclosed bracket '['
                                            hint: check indentation, quotes and brackets at this place
     "#);

@@ -62,18 +62,22 @@ fn a_wrong_command_line_is_explained() {
     $ masque
     ! Runs personas: AI agents with durable runs, each in its own sandbox
     !
-    ! Usage: masque [OPTIONS] <COMMAND>
+    ! Usage: masque [OPTIONS] [COMMAND]
     !
     ! Commands:
+    !   chat         Talk to a persona
     !   run          Run a persona on a task
+    !   handoff      Leave a task to a persona, with what belongs to it, at once or as a package
     !   runs         List, show and steer runs
     !   approvals    Answer the questions of waiting runs
-    !   persona      List, show and check personas
+    !   persona      List, show, check, write, import and export personas
     !   tool         List and show tools
     !   config       Show the configuration
+    !   explain      Explain what a persona may do, what it may not, and why
     !   audit        Read and verify the audit log
     !   trust        Trust what a project brings: MCP servers, hooks, unconfined runs
     !   key          Keep provider keys in the sealed store
+    !   secret       Keep secrets that personas use without seeing them
     !   doctor       Show what this machine can enforce and which models can be asked
     !   demo         Watch the bundled architect review this directory, without a model
     !   worker       Drive runs that nobody drives
@@ -91,7 +95,7 @@ fn a_wrong_command_line_is_explained() {
     !
     !   tip: some similar subcommands exist: 'runs', 'run'
     !
-    ! Usage: masque [OPTIONS] <COMMAND>
+    ! Usage: masque [OPTIONS] [COMMAND]
     !
     ! For more information, try '--help'.
     [exit 2]

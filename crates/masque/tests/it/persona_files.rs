@@ -59,7 +59,7 @@ fn an_edit_replaces_only_with_what_is_right() {
     let (code, _, error) = run(&masque, "masque persona edit tester");
     assert!(code == Some(1) && error.contains("nothing was changed"), "{error}");
     assert!(masque.read(".agents/agents/tester.md").contains("effect: ask"));
-    masque.set("VISUAL", "sed -i s/name:.reviewer/name:.reviewer/");
+    masque.set("VISUAL", "sed -i s/Reviews/Judges/");
     assert_eq!(run(&masque, "masque persona edit reviewer").0, Some(0), "a bundled one is copied");
     assert!(masque.path("project/.agents/agents/reviewer/icon.svg").exists());
     assert!(run(&masque, "masque persona show reviewer").1.contains("(project)"));

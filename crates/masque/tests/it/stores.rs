@@ -58,7 +58,7 @@ fn a_database_of_a_newer_masque() {
     drop(database);
     assert_snapshot!(masque.session("masque runs list"), @r#"
     $ masque runs list
-    ! error: [home]/masque.db has schema 999, this Masque knows up to 1: install the newer Masque again
+    ! error: [home]/masque.db has schema 999, this Masque knows up to 2: install the newer Masque again
     [exit 5]
     "#);
 }
