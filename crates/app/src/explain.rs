@@ -160,7 +160,8 @@ pub fn remarks(persona: &Persona, tool: &str) -> Vec<Diagnostic> {
     let known = crate::tools::known(persona).any(|(known, _)| is_among(&[known], tool));
     let unknown =
         format!("there is no tool `{tool}` that Masque knows of; the answer is what the policy says of the name");
-    if known { Vec::new() } else { vec![Diagnostic::warning(&persona.source, unknown)] }
+    let hint = "`masque tool list` shows the built-in tools, those of MCP servers are named mcp:<server>/<tool>";
+    if known { Vec::new() } else { vec![Diagnostic::warning(&persona.source, unknown).hint(hint)] }
 }
 
 fn policy(host: &Host, settings: &Settings, question: &Question<'_>) -> Result<Policy, Error> {

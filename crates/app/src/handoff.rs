@@ -22,13 +22,13 @@ use masque_types::{
     digest::Digest,
     event::BlobRef,
     id::RunId,
-    message::Message,
+    message::{Message, Part},
     persona::Persona,
 };
 
 use serde_json::json;
 
-use crate::{App, Error, audit, host::Host};
+use crate::{App, Error, audit, host::Host, runs::check_task};
 
 /// Tokens of history that go with a task at most.
 pub const HISTORY_TOKENS: u64 = 20_000;
@@ -73,9 +73,10 @@ impl App {
     /// Packs a task and signs the package with the installation's key.
     ///
     /// # Errors
-    /// When an artifact is no file of the workspace, a setting looks like a secret, the run's persona keeps its
+    /// When the task is empty, an artifact is no file of the workspace, a setting looks like a secret, the run's persona keeps its
     /// conversation to itself, or the package gets too large.
     pub async fn pack(&self, actor: &Actor, pack: Pack) -> Result<Vec<u8>, Error> {
+        check_task(&[Part::text(pack.task.as_str())])?;
         let (source, history) = match pack.from {
             Some(run) => shared(&self.state(run).await?, pack.history)?,
             None => (Source { name: actor.to_string(), digest: None, run: None }, Vec::new()),

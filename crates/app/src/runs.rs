@@ -495,7 +495,8 @@ pub(crate) fn check_task(task: &[Part]) -> Result<(), Error> {
     let text: usize = task.iter().filter_map(Part::as_text).map(str::len).sum();
     let blank = task.iter().all(|part| part.as_text().is_some_and(|text| text.trim().is_empty()));
     if blank {
-        return Err(Error::usage("the task is empty").hint("say what to do: masque run -p \"Review this repository\""));
+        return Err(Error::usage("the task is empty")
+            .hint("say what to do: -p \"Review this repository\", or on standard input"));
     }
     if text > MAX_TASK_BYTES {
         return Err(Error::usage(format!("the task has {text} bytes; at most {MAX_TASK_BYTES} are taken"))

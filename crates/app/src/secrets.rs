@@ -172,7 +172,8 @@ impl App {
             .retain(|granted| granted.secret != name || persona.is_some_and(|persona| granted.persona != persona));
         let revoked = before - file.grants.len();
         if revoked == 0 {
-            return Err(Error::usage(format!("secret `{name}` is not granted to anyone that this names"))
+            let whom = persona.map_or_else(|| "nobody".to_owned(), |persona| format!("no persona `{persona}`"));
+            return Err(Error::usage(format!("secret `{name}` is granted to {whom}"))
                 .hint("`masque secret list` shows who has what"));
         }
         write(&self.host, &file)?;

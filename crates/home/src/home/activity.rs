@@ -1,9 +1,11 @@
 //! The activity of a persona: one line of JSON for each thing that it did, in files of limited size.
+//!
+//! It is not sealed, so it is for what happened and when, not for what was said; and writing it needs no key.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use masque_types::time::Timestamp;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Home;
-use crate::{Error, files};
+use crate::{Error, files, name::Name};
 
 /// A file is closed when it has this size; so many closed ones are kept.
 const MOST_BYTES: u64 = 1 << 20;
@@ -29,18 +31,44 @@ pub struct Activity {
     pub detail: Value,
 }
 
+/// The activity of one home.
+#[derive(Debug, Clone)]
+pub struct ActivityLog {
+    home: PathBuf,
+    lock: PathBuf,
+}
+
 impl Home {
-    /// Appends to the activity. When the file is full it is closed, and the oldest closed one removed.
+    /// What the persona did.
+    #[must_use]
+    pub fn activity(&self) -> ActivityLog {
+        ActivityLog::of(&self.directory, &self.versions)
+    }
+}
+
+impl ActivityLog {
+    /// The activity of a persona that has a home below Masque's home; none when it has none. Opens no file.
+    #[must_use]
+    pub fn find(directory: &Path, name: &Name) -> Option<Self> {
+        let log = Self::of(&super::home_path(directory, name), &super::versions_path(directory, name));
+        log.home.is_dir().then_some(log)
+    }
+
+    fn of(home: &Path, versions: &Path) -> Self {
+        Self { home: home.to_owned(), lock: versions.join("activity.lock") }
+    }
+
+    /// Appends an activity. When the file is full it is closed, and the oldest closed one removed.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn record(&self, activity: &Activity) -> Result<(), Error> {
-        let _lock = files::Lock::take(&self.versions.join("activity.lock"))?;
-        let path = self.activity_path(0);
+        let _lock = files::Lock::take(&self.lock)?;
+        let path = self.path(0);
         let line = serde_json::to_string(activity)? + "\n";
         let size = fs_err::metadata(&path).map_or(0, |metadata| metadata.len());
         if size > 0 && size + line.len() as u64 > MOST_BYTES {
-            self.close_activity()?;
+            self.close()?;
         }
         let mut options = std::fs::OpenOptions::new();
         options.append(true).create(true).mode(0o600);
@@ -48,12 +76,12 @@ impl Home {
         Ok(fs_err::OpenOptions::from_options(options).open(path)?.write_all(line.as_bytes())?)
     }
 
-    fn close_activity(&self) -> Result<(), Error> {
-        files::remove_if_there(&self.activity_path(CLOSED_FILES))?;
+    fn close(&self) -> Result<(), Error> {
+        files::remove_if_there(&self.path(CLOSED_FILES))?;
         for number in (0..CLOSED_FILES).rev() {
-            let path = self.activity_path(number);
+            let path = self.path(number);
             if path.exists() {
-                fs_err::rename(path, self.activity_path(number + 1))?;
+                fs_err::rename(path, self.path(number + 1))?;
             }
         }
         Ok(())
@@ -63,10 +91,10 @@ impl Home {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn activities(&self, limit: usize) -> Result<Vec<Activity>, Error> {
+    pub fn newest(&self, limit: usize) -> Result<Vec<Activity>, Error> {
         let mut newest = Vec::new();
         for number in 0..=CLOSED_FILES {
-            let path = self.activity_path(number);
+            let path = self.path(number);
             if newest.len() >= limit || !path.exists() {
                 break;
             }
@@ -78,8 +106,8 @@ impl Home {
         Ok(newest)
     }
 
-    fn activity_path(&self, number: u32) -> PathBuf {
+    fn path(&self, number: u32) -> PathBuf {
         let name = if number == 0 { "activity.jsonl".to_owned() } else { format!("activity.jsonl.{number}") };
-        self.directory.join(name)
+        self.home.join(name)
     }
 }

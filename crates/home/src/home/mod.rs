@@ -6,6 +6,7 @@
 pub mod activity;
 mod context;
 mod labels;
+mod rotation;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub(crate) use labels::{FILE as LABELS_FILE, Labels};
+pub use rotation::{NextRoot, Rotation};
 
 use crate::{
     Error, files,
@@ -104,12 +106,20 @@ impl Homes {
     fn at(&self, name: &Name) -> Home {
         Home {
             name: name.clone(),
-            directory: self.directory.join("personas").join(name.as_str()),
-            versions: self.directory.join("versions").join(name.as_str()),
+            directory: home_path(&self.directory, name),
+            versions: versions_path(&self.directory, name),
             vault: Arc::clone(&self.vault),
             signer: self.identities.installation().clone(),
         }
     }
+}
+
+fn home_path(directory: &Path, name: &Name) -> PathBuf {
+    directory.join("personas").join(name.as_str())
+}
+
+fn versions_path(directory: &Path, name: &Name) -> PathBuf {
+    directory.join("versions").join(name.as_str())
 }
 
 /// The home of one persona.

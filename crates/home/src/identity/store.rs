@@ -60,13 +60,12 @@ impl Identities {
     /// # Errors
     /// When a file cannot be read, written or unsealed.
     pub fn open(directory: &Path, vault: Arc<Vault>) -> Result<Self, Error> {
-        let path = directory.join("installation.key");
-        let item = Item { tenant: LOCAL, persona: "", item: "installation", version: 0 };
+        let path = installation_path(directory);
         if files::read_if_there(&path)?.is_none() {
             // Another process may be faster: whatever stands there then is the key.
-            files::create_private(&path, &vault.seal(&item, KeyPair::random().seed().as_slice())?)?;
+            files::create_private(&path, &vault.seal(&INSTALLATION, KeyPair::random().seed().as_slice())?)?;
         }
-        let installation = read_key(&vault, &item, &fs_err::read(&path)?)?;
+        let installation = read_key(&vault, &INSTALLATION, &fs_err::read(&path)?)?;
         Ok(Self { directory: directory.to_owned(), vault, installation })
     }
 
@@ -164,6 +163,25 @@ impl Identities {
         Ok(key)
     }
 
+    /// Moves the keys of the installation and of all personas to the tenant's newest key; how many files were written.
+    pub(crate) fn rewrap(&self) -> Result<usize, Error> {
+        let _lock = self.lock()?;
+        let mut count = usize::from(self.move_key(&installation_path(&self.directory), &INSTALLATION)?);
+        for entry in self.registry()?.entries() {
+            let (name, epoch) = (&entry.card.card().name, entry.card.card().key_epoch);
+            // Reading it puts a key that a crash left beside its place where it belongs.
+            if self.unseal_key(name, epoch)?.is_some() {
+                count += usize::from(self.move_key(&self.key_path(name), &key_item(name, epoch))?);
+            }
+        }
+        Ok(count)
+    }
+
+    fn move_key(&self, path: &Path, item: &Item<'_>) -> Result<bool, Error> {
+        let Some(moved) = self.vault.rewrap(item, &fs_err::read(path)?)? else { return Ok(false) };
+        files::write_private(path, &moved).map(|()| true)
+    }
+
     fn issue(&self, mut registry: Registry, subject: &Subject, next: Next, now: Timestamp) -> Result<Identity, Error> {
         let version = registry.entry(subject.name.as_str()).map_or(1, |entry| entry.card.card().version + 1);
         let card = Card {
@@ -237,6 +255,13 @@ struct Next {
 
 fn nothing(name: &Name) -> Error {
     Error::Nothing { persona: name.to_string(), what: "identity".to_owned() }
+}
+
+/// What the installation's key is sealed as.
+const INSTALLATION: Item<'static> = Item { tenant: LOCAL, persona: "", item: "installation", version: 0 };
+
+fn installation_path(directory: &Path) -> PathBuf {
+    directory.join("installation.key")
 }
 
 fn key_item(name: &Name, epoch: u64) -> Item<'_> {

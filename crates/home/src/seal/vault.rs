@@ -102,6 +102,12 @@ impl Vault {
         Ok(Self { directory: directory.to_owned(), root, source: file.root, root_epoch: file.root_epoch, tenants })
     }
 
+    /// Whether the root key comes from a passphrase.
+    #[must_use]
+    pub fn has_passphrase(&self) -> bool {
+        self.source != RootSource::File
+    }
+
     fn create(directory: &Path) -> Result<(), Error> {
         let _lock = lock(directory)?;
         if files::read_if_there(&path(directory))?.is_some() {
@@ -188,8 +194,8 @@ impl Vault {
             .ok_or_else(|| Error::damaged("vault.json", format!("no tenant `{}`", item.tenant)))
     }
 
-    /// Makes a new key for a tenant. Items under the older keys stay readable; [`Self::rewrap`] moves them, and
-    /// [`Self::forget_old_keys`] ends the rotation.
+    /// Makes a new key for a tenant. Items under the older keys stay readable, and [`Self::rewrap`] moves them. The older
+    /// keys stay: what a version holds of a sealed file stays as it was sealed.
     ///
     /// # Errors
     /// When there is no such tenant, or the file cannot be written.
@@ -199,19 +205,6 @@ impl Vault {
         let keys = self.tenants.get_mut(tenant).ok_or_else(missing)?;
         keys.epoch += 1;
         keys.keys.insert(keys.epoch, Key::random());
-        self.write()
-    }
-
-    /// Removes a tenant's older keys. What was not re-wrapped cannot be read any more.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn forget_old_keys(&mut self, tenant: &str) -> Result<(), Error> {
-        let _lock = lock(&self.directory)?;
-        if let Some(keys) = self.tenants.get_mut(tenant) {
-            let newest = keys.epoch;
-            keys.keys.retain(|epoch, _| *epoch == newest);
-        }
         self.write()
     }
 
@@ -362,13 +355,12 @@ mod tests {
         vault.rotate_tenant("local").unwrap();
         let moved = vault.rewrap(&ITEM, &sealed).unwrap().unwrap();
         assert_eq!(moved[HEAD_BYTES..], sealed[HEAD_BYTES..]);
-        vault.forget_old_keys("local").unwrap();
         let before = fs_err::read(root::path(home.path())).unwrap();
         vault.rotate_root(None).unwrap();
         assert_ne!(fs_err::read(root::path(home.path())).unwrap(), before);
         for vault in [vault, Vault::open(home.path(), None).unwrap()] {
             assert_eq!(&*vault.unseal(&ITEM, &moved).unwrap(), b"canary");
-            assert!(vault.unseal(&ITEM, &sealed).is_err(), "the old key is gone");
+            assert_eq!(&*vault.unseal(&ITEM, &sealed).unwrap(), b"canary", "by the tenant's key before");
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use masque_home::{
     home::Homes,
-    versions::{Note, Reason, Retention, Target},
+    versions::{Kind, Manifest, Note, Reason, Retention, Target},
 };
 use masque_types::time::Timestamp;
 use rand::Rng as _;
@@ -40,7 +41,8 @@ fn killed_at_any_moment_a_home_is_the_old_or_the_new_one() {
         assert!(output.lines().any(|line| line.unwrap().contains("at work")), "round {round}: the child did not start");
         std::thread::sleep(Duration::from_micros(rand::rng().random_range(0..25_000)));
         child.kill().unwrap();
-        child.wait().unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!(ended.signal(), Some(9), "round {round}: the child gave up by itself");
 
         let homes = Homes::open(world.root.path(), None).unwrap();
         let home = homes.find(&persona()).unwrap().unwrap();
@@ -69,21 +71,20 @@ fn child() {
     let homes = Homes::open(directory.as_ref(), None).unwrap();
     let home = homes.find(&persona()).unwrap().unwrap();
     let versions = home.versions();
-    let of = |generation: u64| {
-        let history = versions.history().unwrap();
+    let holds = |manifest: &Manifest, generation: u64| {
         let content = masque_types::digest::Digest::of(noise(generation, 30_000));
-        let holds = |manifest: &&masque_home::versions::Manifest| {
-            manifest.entry("workspace/0").is_some_and(|entry| match &entry.kind {
-                masque_home::versions::Kind::File { digest, .. } => *digest == content,
-                _ => false,
-            })
-        };
-        history.iter().rev().find(holds).unwrap().number
+        manifest.entry("workspace/0").is_some_and(|entry| match &entry.kind {
+            Kind::File { digest, .. } => *digest == content,
+            _ => false,
+        })
     };
     println!("at work");
-    for round in 0.. {
-        let generation = round % 2 + 1;
-        versions.rollback(&Target::Version(of(generation)), "back", Timestamp(5)).unwrap();
+    for round in 0_u64.. {
+        // By turns, also across deaths: otherwise one of the two would be pruned away.
+        let history = versions.history().unwrap();
+        let generation = if holds(history.last().unwrap(), 1) { 2 } else { 1 };
+        let back = history.iter().rev().find(|manifest| holds(manifest, generation)).unwrap().number;
+        versions.rollback(&Target::Version(back), "back", Timestamp(5)).unwrap();
         write(&home.cache().join("counter"), round.to_string().as_bytes());
         // A file that grows; going back loses it from the home, and keeps it in the versions.
         write(&home.workspace().join("notes"), &noise(round, 2_000));

@@ -2,10 +2,14 @@
 
 use masque_home::{
     Error,
-    home::{Homes, activity::Activity},
+    home::{
+        Homes, NextRoot, Rotation,
+        activity::{Activity, ActivityLog},
+    },
     icon::Icon,
     identity::Subject,
     name::Name,
+    versions::Target,
 };
 use masque_types::{digest::Digest, time::Timestamp};
 use serde_json::json;
@@ -58,13 +62,69 @@ fn activity_is_kept_in_files_of_limited_size_and_the_oldest_go() {
     let world = World::fast();
     let activity = |number: i64| Activity { at: Timestamp(number), action: "x".repeat(100_000), detail: json!(number) };
     for number in 0..80 {
-        world.home.record(&activity(number)).unwrap();
+        world.home.activity().record(&activity(number)).unwrap();
     }
-    let newest = world.home.activities(3).unwrap();
+    let newest = world.home.activity().newest(3).unwrap();
     assert_eq!(newest.iter().map(|activity| activity.at.0).collect::<Vec<_>>(), [77, 78, 79]);
-    let all = world.home.activities(usize::MAX).unwrap();
+    let all = world.home.activity().newest(usize::MAX).unwrap();
     assert!(all.len() < 60 && all.windows(2).all(|pair| pair[0].at < pair[1].at), "{}", all.len());
     assert!(world.path("activity.jsonl.4").exists() && !world.path("activity.jsonl.5").exists());
+}
+
+#[test]
+fn activity_is_written_without_keys_and_only_into_a_home_that_exists() {
+    let world = World::fast();
+    let activity = Activity { at: Timestamp(1), action: "run.start".into(), detail: json!({ "run": 1 }) };
+    for key in ["vault.json", "seal.key", "installation.key"] {
+        fs_err::remove_file(world.root.path().join(key)).unwrap();
+    }
+    let log = ActivityLog::find(world.root.path(), &persona()).unwrap();
+    log.record(&activity).unwrap();
+    assert_eq!(world.home.activity().newest(9).unwrap(), [activity]);
+    assert!(ActivityLog::find(world.root.path(), &Name::of_persona("bob").unwrap()).is_none());
+    assert!(!world.root.path().join("vault.json").exists());
+}
+
+/// The last step is a passphrase, so that the next one has to open the vault with it.
+#[test]
+fn after_a_rotation_everything_is_under_new_keys_and_readable_also_in_old_versions() {
+    let world = World::new();
+    let root = world.root.path().to_owned();
+    let notes = Name::of_context("notes").unwrap();
+    let subject = Subject { name: persona(), file: Digest::of("file"), icon: None };
+    let (identity, _) = world.homes.identities().ensure(&subject, Timestamp(1)).unwrap();
+    world.home.save_context(&notes, b"canary", None).unwrap();
+    let first = world.backup(2).number;
+    let installation = world.homes.identities().installation().public();
+    let passphrase = || masque_home::seal::Passphrase::new("correct horse");
+    let read = |below: &str| fs_err::read(root.join(below)).unwrap();
+
+    let steps = [
+        (None, NextRoot::Renewed),
+        (None, NextRoot::Passphrase(passphrase())),
+        (Some(passphrase()), NextRoot::Renewed),
+        (Some(passphrase()), NextRoot::File),
+    ];
+    for (before, next) in steps {
+        let keys = ["vault.json", "installation.key", "personas/ada/identity.key", "personas/ada/context/notes.sealed"];
+        let old = keys.map(read);
+        let rotation = Rotation::begin(&root, before).unwrap();
+        assert!(rotation.rewrap().unwrap() >= 5, "both keys, the context, a manifest, the key of a pack");
+        assert_eq!(rotation.rewrap().unwrap(), 0);
+        let is_passphrase = matches!(next, NextRoot::Passphrase(_))
+            || rotation.vault().has_passphrase() && !matches!(next, NextRoot::File);
+        rotation.finish(&next).unwrap();
+        assert!(keys.map(read).iter().zip(&old).all(|(new, old)| new != old));
+        assert_eq!(root.join("seal.key").exists(), !is_passphrase);
+
+        let homes = Homes::open(&root, is_passphrase.then(passphrase).as_ref()).unwrap();
+        assert_eq!(homes.identities().installation().public(), installation);
+        assert_eq!(homes.identities().find(&persona()).unwrap().unwrap().key.public(), identity.key.public());
+        let home = homes.find(&persona()).unwrap().unwrap();
+        assert_eq!(home.versions().verify().unwrap().faults, [""; 0]);
+        home.versions().rollback(&Target::Version(first), "back", Timestamp(3)).unwrap();
+        assert_eq!(&**home.context(&notes).unwrap().unwrap(), b"canary", "as it was sealed in the first version");
+    }
 }
 
 #[test]

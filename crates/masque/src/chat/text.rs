@@ -124,6 +124,32 @@ impl Line {
         clipped.with("…", Style::new().dimmed())
     }
 
+    /// The line in rows of so many columns: broken at blanks, within a word only where that is longer than a row. Blanks
+    /// inside stay as they are; further rows stand two columns deeper than the first.
+    pub(crate) fn folded(&self, columns: usize) -> Vec<Self> {
+        if self.width() <= columns {
+            return vec![self.clone()];
+        }
+        let letters: Vec<(char, Style)> =
+            self.0.iter().flat_map(|span| span.text.chars().map(|letter| (letter, span.style))).collect();
+        let depth = letters.iter().take_while(|(letter, _)| *letter == ' ').count();
+        let deeper = " ".repeat((depth + 2).min(columns / 2));
+        let (mut rows, mut row, mut rest) = (Vec::new(), Self::default(), letters.as_slice());
+        loop {
+            let room = columns.saturating_sub(row.width()).max(2);
+            // Blanks that a row begins with are its depth, not a place to break at.
+            let (now, later) = rest.split_at(break_at(rest, room, if rows.is_empty() { depth } else { 0 }));
+            now.iter().for_each(|(letter, style)| row.push(letter.encode_utf8(&mut [0; 4]), *style));
+            rows.push(row);
+            let blanks = later.iter().take_while(|(letter, _)| *letter == ' ').count();
+            rest = later.get(blanks..).unwrap_or_default();
+            if rest.is_empty() {
+                return rows;
+            }
+            row = Self::plain(&deeper);
+        }
+    }
+
     /// The text without styles, and without blanks at the end.
     pub(crate) fn text(&self) -> String {
         let all: String = self.0.iter().map(Span::text).collect();
@@ -160,6 +186,19 @@ pub(crate) fn prefix(text: &str, columns: usize) -> &str {
         used > columns
     });
     end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// How many letters the next row of so many columns takes: up to a blank behind the first `depth` letters, all of them,
+/// or as many as fit.
+fn break_at(letters: &[(char, Style)], columns: usize, depth: usize) -> usize {
+    let mut used = 0;
+    let fitting = letters.iter().position(|(letter, _)| {
+        used += letter_width(*letter);
+        used > columns
+    });
+    let Some(fitting) = fitting else { return letters.len() };
+    let blank = letters.iter().take(fitting + 1).rposition(|(letter, _)| *letter == ' ');
+    blank.filter(|place| *place > depth).unwrap_or(fitting).max(1)
 }
 
 /// Breaks spans into lines: at blanks, and within words that are longer than a line. A `None` is a forced break. The
@@ -297,7 +336,28 @@ mod tests {
         assert_eq!(span.text(), "a\u{fffd}[2J    b c\u{fffd}d\u{fffd}e\u{fffd}");
     }
 
+    fn check_folded(text: &str, columns: usize, expected: &[&str]) {
+        assert_eq!(Line::plain(text).folded(columns).iter().map(Line::text).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn long_lines_are_folded_between_words_and_keep_their_columns() {
+        check_folded("fits", 4, &["fits"]);
+        check_folded("error: no such file or directory", 16, &["error: no such", "  file or", "  directory"]);
+        check_folded("  money   $0.0000  no limit", 20, &["  money   $0.0000", "    no limit"]);
+        check_folded("    averyverylongword x", 10, &["    averyv", "     erylo", "     ngwor", "     d x"]);
+        check_folded("", 4, &[""]);
+    }
+
     proptest! {
+        #[test]
+        fn folded_lines_are_narrow_and_lose_no_letter(text in "[a-z日 ]{0,120}", columns in 8_usize..60) {
+            let rows = Line::plain(&text).folded(columns);
+            let letters = |text: &str| text.chars().filter(|letter| *letter != ' ').collect::<String>();
+            prop_assert!(rows.iter().all(|row| row.width() <= columns), "{rows:?}");
+            prop_assert_eq!(letters(&rows.iter().map(Line::text).collect::<String>()), letters(&text));
+        }
+
         #[test]
         fn no_line_is_wider_than_asked_and_no_letter_is_lost(text in "[a-z日 ]{0,120}", columns in 12_usize..60) {
             let spans = [Some(Span::new(&text, Style::new()))];

@@ -186,7 +186,8 @@ impl Here {
     async fn icon(&self, app: &App, name: &str, from: Option<&Path>, png: Option<(PathBuf, u32)>) -> Result<(), Error> {
         let persona = self.persona(name)?;
         if let Some(file) = from {
-            let icon = app.set_icon(&self.actor, persona, &fs_err::read(self.directory.join(file))?).await?;
+            let source = fs_err::read(self.directory.join(file)).map_err(|error| Error::usage(error.to_string()))?;
+            let icon = app.set_icon(&self.actor, persona, &source).await?;
             for removed in icon.removed() {
                 render::note(&format!("removed from the icon: {removed}"));
             }

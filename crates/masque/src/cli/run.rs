@@ -165,8 +165,8 @@ fn task(prompt: Option<&str>, images: &[PathBuf]) -> Result<Vec<Part>, Error> {
     }
     if parts.is_empty() {
         return Err(Error::usage("there is no task")
-            .hint("say what to do: masque run -p \"Review this repository\"")
-            .hint("or give it on standard input: masque run < task.md"));
+            .hint("say what to do: -p \"Review this repository\"")
+            .hint("or give it on standard input: < task.md"));
     }
     for image in images {
         parts.push(image_part(image)?);

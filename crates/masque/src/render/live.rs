@@ -46,6 +46,8 @@ struct Inner {
     /// Whether the cursor stands behind streamed text.
     mid_line: bool,
     streamed: bool,
+    /// The last failure of a model that was shown: the end of the run does not repeat it.
+    failed: Option<String>,
     /// What the finished model calls cost.
     spent: MicroUsd,
     /// The called runs that are shown, and since when.
@@ -242,6 +244,7 @@ impl Live {
                 if let Some(failure) = &attempt.failure {
                     let what = format!("{}: {}", failure.kind.name(), failure.message);
                     self.progress(&format!("{WARNING}{}{WARNING:#} {what}", attempt.model));
+                    self.inner().failed = Some(what);
                 }
             }
             ModelDelta::Text(_) | ModelDelta::Reasoning(_) => {}
@@ -315,7 +318,9 @@ impl Live {
             render::line(&style::harmless(text.trim_end()));
         }
         if let Outcome::Failed { reason, message, .. } = outcome {
-            self.progress(&format!("{ERROR}failed{ERROR:#} ({}): {message}", reason.name()));
+            let known = self.inner().failed.take();
+            let why = if known.as_ref() == Some(message) { String::new() } else { format!(": {message}") };
+            self.progress(&format!("{ERROR}failed{ERROR:#} ({}){why}", reason.name()));
         }
         if let Outcome::Cancelled { interrupted, .. } = outcome
             && !interrupted.is_empty()

@@ -114,9 +114,14 @@ pub(crate) fn count(count: u64) -> String {
     out
 }
 
+/// A count with its noun: `1 message`, `12 messages`.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { several })
+}
+
 /// What a run used, in a few words.
 pub(crate) fn spend(spend: &Spend) -> String {
-    let calls = if spend.steps == 1 { "1 model call".to_owned() } else { format!("{} model calls", spend.steps) };
+    let calls = counted(u64::from(spend.steps), "model call", "model calls");
     format!("{calls}, {} tokens, {}", count(spend.usage.total()), spend.micro_usd)
 }
 

@@ -113,7 +113,8 @@ impl Timeline {
         match body {
             EventBody::ModelCallStarted { step, messages, reserved_tokens, .. } => {
                 let reserved = style::count(*reserved_tokens);
-                vec![format!("{HINT}model{HINT:#} call {step}: {messages} messages, {reserved} tokens reserved")]
+                let messages = style::counted(u64::from(*messages), "message", "messages");
+                vec![format!("{HINT}model{HINT:#} call {step}: {messages}, {reserved} tokens reserved")]
             }
             EventBody::ModelCallFinished { message, receipt, .. } => {
                 let model = receipt.served.as_ref().map_or_else(|| "model".to_owned(), ToString::to_string);
@@ -131,9 +132,9 @@ impl Timeline {
                 lines
             }
             EventBody::ModelCallFailed { failure, receipt, .. } => {
-                let tries = receipt.attempts.len();
+                let tries = style::counted(receipt.attempts.len() as u64, "try", "tries");
                 let kind = failure.kind.name();
-                vec![format!("{ERROR}model call failed{ERROR:#} after {tries} tries: {kind}: {}", failure.message)]
+                vec![format!("{ERROR}model call failed{ERROR:#} after {tries}: {kind}: {}", failure.message)]
             }
             EventBody::ModelCallLost { .. } => {
                 vec![format!("{WARNING}model call lost{WARNING:#}; what was reserved for it stays counted")]

@@ -80,11 +80,11 @@ fn a_task_that_cannot_be_one_is_refused() {
     ), @r#"
     $ masque run tester
     ! error: the task is empty
-    ! hint: say what to do: masque run -p "Review this repository"
+    ! hint: say what to do: -p "Review this repository", or on standard input
     [exit 2]
     $ masque run tester -p ' '
     ! error: the task is empty
-    ! hint: say what to do: masque run -p "Review this repository"
+    ! hint: say what to do: -p "Review this repository", or on standard input
     [exit 2]
     $ printf 'text \377 more' | masque run tester
     ! error: standard input is not text: byte 5 is not UTF-8
@@ -265,7 +265,7 @@ fn a_model_that_fails_fails_the_run() {
     ! I begin
     ! ✓ fs.list path=. · 5 lines · [time]
     ! scripted/[root]/script.yaml bad_request: the provider says no
-    ! failed (model): bad_request: the provider says no
+    ! failed (model)
     ! failed 2 model calls, [n] tokens, $0.0000, [time]
     [exit 1]
     "#);

@@ -35,7 +35,7 @@ fn a_run_is_listed_shown_replayed_and_watched_to_its_end() {
                      task: Write it
        2  [at]  persona tester ([project]/.agents/agents/tester.md, [digest])
        3  [at]  tools fs.list fs.read fs.write human.ask result.read shell.exec
-       4  [at]  model call 1: 1 messages, [n] tokens reserved
+       4  [at]  model call 1: 1 message, [n] tokens reserved
        5  [at]  scripted/[root]/script.yaml answered: [n] tokens, $0.0000, [time]
                      I look around.
                      calls fs.list path=.

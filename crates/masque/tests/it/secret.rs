@@ -94,7 +94,7 @@ fn secrets_are_sealed_granted_and_taken_back() {
     $ masque secret revoke API_TOKEN caller
     ! API_TOKEN is taken back from 1
     $ masque secret revoke API_TOKEN
-    ! error: secret `API_TOKEN` is not granted to anyone that this names
+    ! error: secret `API_TOKEN` is granted to nobody
     ! hint: `masque secret list` shows who has what
     [exit 2]
     $ masque secret remove API_TOKEN

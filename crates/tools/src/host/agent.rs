@@ -41,7 +41,8 @@ fn spec(name: &str, description: &str) -> ToolSpec {
         && let Some(properties) = input_schema.get_mut("properties").and_then(serde_json::Value::as_object_mut)
     {
         // Its result is always waited for.
-        properties.insert("mode".to_owned(), json!({ "const": "blocking" }));
+        properties
+            .insert("mode".to_owned(), json!({ "const": "blocking", "description": "The answer is waited for." }));
     }
     ToolSpec {
         name: name.to_owned(),

@@ -73,6 +73,8 @@ pub(crate) struct View {
     /// What the last question proposed.
     proposed: Option<Change>,
     turn: Turn,
+    /// The last failure of a model that was shown: the end of the turn does not repeat it.
+    failed: Option<String>,
 }
 
 /// What a turn used so far.
@@ -104,6 +106,7 @@ impl View {
             changed: BTreeMap::new(),
             proposed: None,
             turn: Turn::new(),
+            failed: None,
         }
     }
 
@@ -211,12 +214,19 @@ impl View {
             self.screen.print(&[Line::default()], Self::size());
         }
         self.last = kind;
-        self.screen.print(lines, Self::size());
+        if kind == Kind::Notes {
+            let columns = Self::size().columns.saturating_sub(1);
+            let rows: Vec<Line> = lines.iter().flat_map(|line| line.folded(columns)).collect();
+            self.screen.print(&rows, Self::size());
+        } else {
+            self.screen.print(lines, Self::size());
+        }
     }
 
     /// A turn begins.
     pub(crate) fn begin_turn(&mut self, doing: &str) {
         self.turn = Turn::new();
+        self.failed = None;
         self.last = Kind::Notes;
         self.do_now(doing);
     }
@@ -294,10 +304,11 @@ impl View {
 
     fn words_of_person(&mut self, parts: &[Part]) {
         let words = parts.first().and_then(Part::as_text).unwrap_or("(an image)");
+        let columns = Self::size().columns.saturating_sub(1);
         let mut lines = Vec::new();
         for (place, line) in words.lines().enumerate() {
             let mark = if place == 0 { "❯ " } else { "  " };
-            lines.push(Line::styled(mark, HINT).with(line, BOLD));
+            lines.extend(Line::styled(mark, HINT).with(line, BOLD).folded(columns));
         }
         if self.last != Kind::Nothing {
             self.screen.print(&[Line::default()], Self::size());
@@ -361,7 +372,11 @@ impl View {
                     self.say(&format!("outcome unknown: {}", interrupted.join(", ")));
                 }
                 if let Some(failure) = failure {
-                    let what = format!(" ({}): {}", failure.reason.name(), failure.message);
+                    let why = match self.failed.take() {
+                        Some(known) if known == failure.message => String::new(),
+                        _ => format!(": {}", failure.message),
+                    };
+                    let what = format!(" ({}){why}", failure.reason.name());
                     let line = Line::styled("the turn could not go on", ERROR).with(&what, Style::new());
                     self.print(Kind::Notes, &[line]);
                 }
@@ -401,9 +416,10 @@ impl View {
                 // What was streamed of the failed attempt stays, but the next one begins anew.
                 self.end_words();
                 if let Some(failure) = &attempt.failure {
-                    let what = format!(": {}: {}", failure.kind.name(), failure.message);
-                    let line = Line::styled(&super::status::short(&attempt.model), WARNING).with(&what, Style::new());
-                    self.print(Kind::Notes, &[line]);
+                    let what = format!("{}: {}", failure.kind.name(), failure.message);
+                    let line = Line::styled(&super::status::short(&attempt.model), WARNING);
+                    self.print(Kind::Notes, &[line.with(&format!(": {what}"), Style::new())]);
+                    self.failed = Some(what);
                 }
             }
         }
