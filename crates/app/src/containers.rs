@@ -24,13 +24,23 @@ const SOCKET_VARIABLES: [&str; 2] = ["CONTAINER_HOST", "DOCKER_HOST"];
 
 /// The containers of this process. Looks for nothing yet.
 pub(crate) fn of(host: &Host, settings: &Settings, launcher: &Launcher) -> Containers {
-    let configured = Some(settings.text("sandbox.engine")).filter(|text| !text.is_empty());
-    let named = || SOCKET_VARIABLES.iter().find_map(|name| host.variable(name)).map(str::to_owned);
     let environment: BTreeMap<OsString, OsString> = SERVICE_VARIABLES
         .iter()
         .filter_map(|name| Some((OsString::from(name), OsString::from(host.variable(name)?))))
         .collect();
-    Containers::new(configured.or_else(named), environment, launcher.clone())
+    Containers::new(socket(host, settings), environment, launcher.clone())
+}
+
+/// The socket that is configured or named by a variable.
+fn socket(host: &Host, settings: &Settings) -> Option<String> {
+    let configured = Some(settings.text("sandbox.engine")).filter(|text| !text.is_empty());
+    configured.or_else(|| SOCKET_VARIABLES.iter().find_map(|name| host.variable(name)).map(str::to_owned))
+}
+
+/// Whether a Podman service of our own can be started where no engine answers: no socket is named, and Podman is there.
+pub(crate) fn can_serve(host: &Host, settings: &Settings) -> bool {
+    let path = host.variable("PATH").unwrap_or_default();
+    socket(host, settings).is_none() && std::env::split_paths(path).any(|directory| directory.join("podman").is_file())
 }
 
 /// What `masque` does as the first process of a container, and as the supervisor of a program there. Must be called

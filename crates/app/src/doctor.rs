@@ -3,7 +3,7 @@
 use masque_sandbox::State;
 use masque_types::diagnostic::Severity;
 
-use crate::{App, Error, host::Host};
+use crate::{App, Error, containers::can_serve, host::Host};
 
 /// One line of the examination.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -64,6 +64,10 @@ impl App {
     async fn container_finding(&self) -> Finding {
         let (state, detail) = match self.containers.engine().await {
             Ok(engine) => (Health::Good, format!("containers as a place for programs; {engine}")),
+            Err(_) if can_serve(&self.host, &self.settings) => {
+                let how = "containers as a place for programs; Podman, whose service is started when one is needed";
+                (Health::Good, how.to_owned())
+            }
             Err(error) => (Health::Absent, format!("containers as a place for programs; {error}")),
         };
         Finding { section: "sandbox", name: "container engine".to_owned(), state, detail }
