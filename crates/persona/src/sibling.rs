@@ -60,9 +60,24 @@ impl Sibling {
     }
 }
 
-/// Reads a file below a directory; a link that leads out of it is refused.
+/// Whether links make a file of somewhere else a part of what a project brings: whoever wrote the project could name any
+/// file of its reader so. What is in no project is the user's own and may be wherever they like.
+pub(crate) fn leads_out_of_project(path: &Path) -> bool {
+    let holds = |directory: &&Path| directory.file_name().is_some_and(|name| name == ".agents" || name == ".claude");
+    let Some(project) = path.ancestors().find(holds).and_then(Path::parent) else { return false };
+    match (fs_err::canonicalize(project), fs_err::canonicalize(path)) {
+        (Ok(root), Ok(target)) => !target.starts_with(root),
+        // What is not there is told by reading it.
+        _ => false,
+    }
+}
+
+/// Reads a file below a directory; a link that leads out of it, or out of the project, is refused.
 pub(crate) fn read_below(directory: &Path, path: &str) -> Result<String, Fault> {
     let whole = directory.join(path);
+    if leads_out_of_project(&whole) {
+        return Err(Fault::new("leads out of the project", "put the file itself there"));
+    }
     if let (Ok(root), Ok(target)) = (fs_err::canonicalize(directory), fs_err::canonicalize(&whole))
         && !target.starts_with(&root)
     {

@@ -11,12 +11,12 @@ use std::{
 use masque_types::persona::Skill;
 
 use crate::{
-    file,
+    file::{self, Fault},
     front_matter::{is_name, split_commas},
     node::{Content, Node, Place},
     notes::Notes,
     section::texts_of,
-    sibling::Sibling,
+    sibling::{Sibling, leads_out_of_project},
 };
 
 const FILE: &str = "SKILL.md";
@@ -74,7 +74,7 @@ fn find(name: &str, places: &[PathBuf]) -> Option<PathBuf> {
 
 fn take(directory: &Path, sibling: &mut Sibling, skills: &mut BTreeMap<String, Skill>, notes: &mut Notes) {
     let path = directory.join(FILE);
-    let text = match file::read_text(&path) {
+    let text = match text_of(&path) {
         Ok(text) => text,
         Err(fault) => {
             let hint = fault.hint.unwrap_or("correct or remove it");
@@ -90,6 +90,13 @@ fn take(directory: &Path, sibling: &mut Sibling, skills: &mut BTreeMap<String, S
         sibling.read.push(text.into_bytes());
         skills.entry(skill.name.clone()).or_insert(skill);
     }
+}
+
+fn text_of(path: &Path) -> Result<String, Fault> {
+    if leads_out_of_project(path) {
+        return Err(Fault::new("leads out of the project", "put the skill itself there, or among your own skills"));
+    }
+    file::read_text(path)
 }
 
 fn parse(directory: &Path, text: &str, notes: &mut Notes) -> Option<Skill> {

@@ -387,3 +387,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_project_brings_no_file_of_somewhere_else() {
+    let project = Project::new(&[
+        ("elsewhere/notes.md", "---\ndescription: d\n---\ncanary"),
+        ("elsewhere/account.json", "{\"canary\": true}"),
+        (
+            "project/.agents/agents/a.md",
+            "---\nname: a\ndescription: d\nskills: [diary]\nmasque: { output: { schema: account.json } }\n---\nx",
+        ),
+        ("project/.agents/agents/b.md", "---\nname: b\ndescription: d\nskills: [diary, shared, own]\n---\nx"),
+        ("project/shared/SKILL.md", "---\ndescription: d\n---\ninside"),
+        ("user/.keep", ""),
+        ("elsewhere/own/SKILL.md", "---\ndescription: d\n---\nof the user"),
+    ]);
+    let root = project.0.path();
+    let link = |target: &str, path: &str| {
+        fs_err::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(root.join(target), root.join(path)).unwrap();
+    };
+    link("elsewhere", "project/.agents/agents/a");
+    link("elsewhere/notes.md", "project/.agents/skills/diary/SKILL.md");
+    link("project/shared", "project/.agents/skills/shared");
+    link("elsewhere/own", "skills/own");
+    let catalog = load(&project.sources());
+    let said = project.shown(&catalog.diagnostics);
+    assert!(catalog.find("a").is_none(), "its schema is a file of somebody else");
+    let skills: Vec<_> = catalog.find("b").unwrap().persona.skills.iter().map(|skill| skill.content.as_str()).collect();
+    assert_eq!(skills, ["of the user", "inside"]);
+    assert_eq!(said.matches("leads out of the project").count(), 3, "{said}");
+}
