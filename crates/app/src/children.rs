@@ -17,7 +17,9 @@ use masque_types::{
 use serde_json::json;
 
 use crate::{
-    App, Error, audit, authority, context,
+    App, Error,
+    activity::Recorder,
+    audit, authority, context,
     handoff::{HISTORY_TOKENS, Handoff, ReplyTo, Source, artifacts, persona_for, sealed},
     host::Host,
     personas,
@@ -100,6 +102,7 @@ impl LocalChildren {
         let bodies =
             [EventBody::RunCreated { spec: Box::new(spec) }, EventBody::PersonaPinned { persona: Box::new(composed) }];
         let events = (1..).zip(bodies).map(|(seq, body)| Event { seq, epoch: 0, at: now, body }).collect();
+        let recorder = Recorder::new(&app.host, &persona.name, start.child);
         let new = NewRun {
             id: start.child,
             persona: persona.name,
@@ -114,7 +117,11 @@ impl LocalChildren {
             audit: vec![entry],
         };
         match app.store.create_run(new).await {
-            Ok(()) | Err(masque_store::Error::RunExists { .. }) => Ok(()),
+            Ok(()) => {
+                recorder.started(now, &actor, Some(("parent", caller.run)));
+                Ok(())
+            }
+            Err(masque_store::Error::RunExists { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -15,7 +15,7 @@ use masque_types::{
 };
 use serde_json::json;
 
-use crate::{App, Error, audit, clock};
+use crate::{App, Error, activity::Recorder, audit, clock};
 
 /// Events before the branch that are read at first; further back only while no model's answer is among them.
 const WINDOW: Seq = 64;
@@ -72,6 +72,7 @@ impl App {
             route: self.forked_route(parent, fork.models).await?,
         };
         let entry = audit::entry(now, actor, "run.fork", Some(run), parent, json!({ "at": at }));
+        let recorder = Recorder::new(&self.host, &summary.persona, run);
         self.store
             .create_run(NewRun {
                 id: run,
@@ -87,6 +88,7 @@ impl App {
                 audit: vec![entry],
             })
             .await?;
+        recorder.started(now, actor, Some(("forked_from", parent)));
         Ok(Forked { run, at, effects_after })
     }
 

@@ -135,8 +135,40 @@ fn item(name: &str) -> Item<'_> {
 /// # Errors
 /// When the sealing key cannot be read or made, or others can read it.
 pub(crate) fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, Error> {
-    let sealed = vault(host)?.seal(&item(&item_name(provider)), key.expose().as_bytes())?;
+    seal_by(&vault(host)?, provider, key)
+}
+
+fn seal_by(vault: &Vault, provider: &str, key: &Secret) -> Result<Sealed, Error> {
+    let sealed = vault.seal(&item(&item_name(provider)), key.expose().as_bytes())?;
     Ok(Sealed::Item { item: STANDARD.encode(sealed) })
+}
+
+/// Seals all keys again with the newest key of the vault; how many there are.
+///
+/// # Errors
+/// When one cannot be unsealed, or the file cannot be written.
+pub(crate) fn reseal(host: &Host, vault: &Vault) -> Result<usize, Error> {
+    let mut file = read(host)?;
+    if file.keys.is_empty() {
+        return Ok(0);
+    }
+    reseal_all(host, vault, &mut file.keys, str::to_owned)?;
+    write(host, &file)?;
+    Ok(file.keys.len())
+}
+
+/// Seals texts again with the newest key of the vault, each for the name that its own name stands for.
+pub(crate) fn reseal_all(
+    host: &Host,
+    vault: &Vault,
+    sealed: &mut BTreeMap<String, Sealed>,
+    sealed_for: fn(&str) -> String,
+) -> Result<(), Error> {
+    for (name, sealed) in sealed {
+        let name = sealed_for(name);
+        *sealed = seal_by(vault, &name, &unseal_by(host, vault, &name, sealed)?)?;
+    }
+    Ok(())
 }
 
 /// The text that was sealed for a name.
@@ -144,9 +176,12 @@ pub(crate) fn seal(host: &Host, provider: &str, key: &Secret) -> Result<Sealed, 
 /// # Errors
 /// When it was sealed for another name, was changed, or the sealing key cannot be read.
 pub(crate) fn unseal(host: &Host, provider: &str, sealed: &Sealed) -> Result<Secret, Error> {
+    unseal_by(host, &vault(host)?, provider, sealed)
+}
+
+fn unseal_by(host: &Host, vault: &Vault, provider: &str, sealed: &Sealed) -> Result<Secret, Error> {
     let wrong = || damaged(&path(host), &format!("the key of `{provider}` cannot be unsealed"));
     let decoded = |text: &str| STANDARD.decode(text).map_err(|_| wrong());
-    let vault = vault(host)?;
     let key = match sealed {
         Sealed::Item { item: sealed } => {
             vault.unseal(&item(&item_name(provider)), &decoded(sealed)?).map_err(|_| wrong())?
@@ -162,6 +197,8 @@ pub(crate) fn unseal(host: &Host, provider: &str, sealed: &Sealed) -> Result<Sec
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use masque_home::home::{NextRoot, Rotation};
 
     use super::*;
 
@@ -207,5 +244,11 @@ mod tests {
             "sealed": "zRnP5RDOVAGVfGlOEQiCFhECeCDL3KkAzvo27wA=" } } }"#;
         write_private(&path(&host), text.as_bytes()).unwrap();
         assert_eq!(unsealed(&host).unwrap()["openai"].expose(), "sk-old-canary");
+
+        let rotation = Rotation::begin(home.path(), None).unwrap();
+        assert_eq!(reseal(&host, rotation.vault()).unwrap(), 1);
+        rotation.finish(&NextRoot::Renewed).unwrap();
+        assert_ne!(fs_err::read(home.path().join("seal.key")).unwrap(), [7; 32]);
+        assert_eq!(unsealed(&host).unwrap()["openai"].expose(), "sk-old-canary", "by another root key");
     }
 }

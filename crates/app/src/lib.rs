@@ -4,6 +4,7 @@
 //! the [`Actor`](masque_types::actor::Actor) first, authorises, acts, audits. Leaves out surfaces: arguments,
 //! rendering, protocols.
 
+mod activity;
 pub mod approvals;
 pub mod audit;
 mod authority;
@@ -27,6 +28,7 @@ pub mod host;
 mod keys;
 pub mod models;
 pub mod personas;
+pub mod rotation;
 pub mod runs;
 pub mod secrets;
 pub mod sessions;

@@ -39,7 +39,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, audit, authority, children::LocalChildren, clock, config::Layer, context,
+    App, Error, activity::Recorder, audit, authority, children::LocalChildren, clock, config::Layer, context,
     environments::LocalEnvironments, models::Models, trust, worker,
 };
 
@@ -105,6 +105,7 @@ impl App {
         let detail = json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace });
         let entry = audit::entry(now, actor, "run.create", Some(id), &start.persona.name, detail);
         let persona = context::composed(&start.persona, &spec.policy, &start.workspace);
+        let recorder = Recorder::new(&self.host, &start.persona.name, id);
         let created = EventBody::RunCreated { spec: Box::new(spec) };
         let pinned = EventBody::PersonaPinned { persona: Box::new(persona) };
         let event = |seq, body| Event { seq, epoch: 0, at: now, body };
@@ -123,6 +124,7 @@ impl App {
                 audit: vec![entry],
             })
             .await?;
+        recorder.started(now, actor, None);
         Ok(id)
     }
 
@@ -205,10 +207,12 @@ impl App {
     ) -> Result<Driven, Error> {
         let lease = self.store.lease(run).await?;
         let dead = lease.map(|lease| lease.worker).filter(|worker| worker::is_dead(worker));
+        let recorder = self.recorder(run, known.as_ref()).await?;
+        let observe = recorder.beside(drive.observe);
         let options = DriveOptions {
             when_waiting: drive.when_waiting,
             between_turns: drive.between_turns,
-            observe: drive.observe,
+            observe: &observe,
             stop: drive.stop,
             dead_worker: dead.as_deref(),
             known: known.map(Box::new),
@@ -244,10 +248,12 @@ impl App {
         drive: Drive<'_>,
     ) -> Result<Driven, Error> {
         let run = known.run;
+        let recorder = self.recorder(run, Some(&known)).await?;
+        let observe = recorder.beside(drive.observe);
         let options = DriveOptions {
             when_waiting: drive.when_waiting,
             between_turns: drive.between_turns,
-            observe: drive.observe,
+            observe: &observe,
             stop: drive.stop,
             dead_worker: None,
             known: Some(Box::new(known)),

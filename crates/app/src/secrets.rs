@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use masque_home::seal::Vault;
 use masque_tools::environment::HeldSecret;
 use masque_types::{
     actor::Actor,
@@ -276,6 +277,20 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn unknown(name: &str) -> Error {
     Error::usage(format!("there is no secret `{}`", name.escape_debug())).hint(format!("masque secret set {name}"))
+}
+
+/// Seals all secrets again with the newest key of the vault; how many there are.
+///
+/// # Errors
+/// When one cannot be unsealed, or the file cannot be written.
+pub(crate) fn reseal(host: &Host, vault: &Vault) -> Result<usize, Error> {
+    let mut file = read(host)?;
+    if file.secrets.is_empty() {
+        return Ok(0);
+    }
+    keys::reseal_all(host, vault, &mut file.secrets, sealed_name)?;
+    write(host, &file)?;
+    Ok(file.secrets.len())
 }
 
 fn sealed_name(name: &str) -> String {
