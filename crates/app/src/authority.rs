@@ -5,7 +5,8 @@
 
 use masque_tools::host::fetch;
 use masque_types::{
-    persona::{Backend, Delegation, Hooks, Persona},
+    child,
+    persona::{Backend, Delegation, Hooks, McpTransport, Persona},
     policy::{Mode, Policy, Rule, Verdict},
     run::SandboxMode,
 };
@@ -29,6 +30,10 @@ pub(crate) fn policy(host: &Host, settings: &Settings, persona: &Persona, ceilin
     if let Some(asked) = settings.mode() {
         policy.mode = asked;
     }
+    if settings.is_offline() {
+        policy.offline = true;
+        policy.narrow(Rule::new(fetch::NAME, Verdict::Deny));
+    }
     Ok(policy)
 }
 
@@ -45,6 +50,28 @@ pub(crate) fn callee(
     let mut policy = caller.for_callee(persona, delegation.grants.as_deref());
     restrict(host, persona, &mut policy)?;
     Ok(policy)
+}
+
+/// Takes away what a persona must not get by calling: one of a project that is not trusted could have what it goes
+/// without itself done by one of the user's. Whatever the called one has of that kind, each of its calls is asked for, and
+/// so is calling on.
+///
+/// # Errors
+/// As for [`policy`].
+pub(crate) fn restrict_called(
+    host: &Host,
+    caller: &Persona,
+    persona: &Persona,
+    policy: &mut Policy,
+) -> Result<(), Error> {
+    if trust::is_persona_trusted(host, caller)? || !trust::is_persona_trusted(host, persona)? {
+        return Ok(());
+    }
+    let asked: &[&str] = if widening(persona).is_empty() { &[child::CALL, child::HANDOFF] } else { &["*"] };
+    for tool in asked {
+        policy.narrow(Rule::new(*tool, Verdict::Ask));
+    }
+    Ok(())
 }
 
 fn restrict(host: &Host, persona: &Persona, policy: &mut Policy) -> Result<(), Error> {
@@ -74,6 +101,17 @@ pub(crate) fn permitted(host: &Host, persona: &Persona) -> Result<(Persona, Vec<
     persona.sandbox.backend = Backend::Auto;
     persona.sandbox.container = None;
     Ok((persona, widening))
+}
+
+/// The persona as it is in a run of that policy: without what the ceiling takes from its programs.
+pub(crate) fn under(policy: &Policy, mut persona: Persona) -> Persona {
+    if policy.offline {
+        persona.secrets.clear();
+        persona.sandbox.network = false;
+        persona.sandbox.hosts.clear();
+        persona.mcp_servers.retain(|_, server| matches!(server.transport, McpTransport::Stdio { .. }));
+    }
+    persona
 }
 
 /// What of a persona widens its rights or starts programs of its own.
@@ -120,4 +158,54 @@ pub(crate) fn sandbox_of(
             .hint("add `masque: { sandbox: { container: { image: NAME } } }` to its file, or use --sandbox process"));
     }
     Ok(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use masque_types::{
+        message::ToolCall,
+        persona::{Injection, McpServer, SecretGrant},
+        policy::ToolSelection,
+        tool::EffectClass,
+    };
+
+    use super::*;
+
+    /// The verdict on a call of a persona that another one called.
+    fn verdict(host: &Host, caller: &Persona, called: &Persona, tool: &str) -> Verdict {
+        let mut policy = Policy::of(caller).for_callee(called, None);
+        restrict_called(host, caller, called, &mut policy).unwrap();
+        let call = ToolCall { id: "c".into(), tool: tool.into(), arguments: ().into(), signature: None };
+        policy.decide(&call, EffectClass::Once).verdict
+    }
+
+    #[test]
+    fn a_stranger_does_not_use_what_the_users_personas_have() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::for_tests(root.path());
+        let persona =
+            |source: String| Persona { source, tools: ToolSelection::Only(vec!["*".to_owned()]), ..Persona::new("p") };
+        let strange = persona(root.path().join("project/.agents/agents/p.md").display().to_string());
+        let users = persona(host.config.join("agents/p.md").display().to_string());
+        let mut deployer = users.clone();
+        deployer.sandbox.hosts = vec!["api.example.org".to_owned()];
+        let ask = |caller, called, tool| verdict(&host, caller, called, tool) == Verdict::Ask;
+        assert!(ask(&strange, &deployer, "shell.exec") && ask(&strange, &deployer, "fs.read"));
+        assert!(ask(&strange, &users, child::CALL) && !ask(&strange, &users, "shell.exec"));
+        assert!(!ask(&users, &deployer, "shell.exec") && !ask(&users, &deployer, child::CALL));
+        assert!(!ask(&strange, &strange, "shell.exec") && !ask(&strange, &strange, child::CALL));
+    }
+
+    #[test]
+    fn a_run_without_network_takes_it_from_what_it_calls_too() {
+        let grant = SecretGrant { name: "TOKEN".into(), inject: Injection::Header, hosts: vec!["a.org".into()] };
+        let http = McpServer::new(McpTransport::Http { url: "https://a.org/mcp".into(), headers: [].into() });
+        let mut persona = Persona { mcp_servers: [("a".to_owned(), http)].into(), ..Persona::new("callee") };
+        persona.secrets.push(grant);
+        persona.sandbox.hosts.push("a.org:443".into());
+        let caller = Policy { offline: true, ..Policy::default() };
+        let left = under(&caller.for_callee(&persona, None), persona.clone());
+        assert!(left.secrets.is_empty() && left.sandbox.hosts.is_empty() && left.mcp_servers.is_empty());
+        assert_eq!(under(&Policy::of(&persona), persona.clone()), persona);
+    }
 }

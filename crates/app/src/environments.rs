@@ -82,6 +82,7 @@ impl LocalEnvironments {
 
     async fn start(&self, wanted: Wanted<'_>) -> Result<Active, String> {
         let (persona, mut diagnostics) = self.permitted(wanted.persona)?;
+        let persona = authority::under(wanted.policy, persona);
         // Read before the secrets: what is taken back from here on is noticed.
         let known = secrets::stamp(&self.host);
         let (held, notes) = secrets::held(&self.host, &persona).map_err(|error| error.to_string())?;

@@ -110,6 +110,7 @@ pub struct CallAnswer {
 pub fn explain(host: &Host, settings: &Settings, question: &Question<'_>) -> Result<Explanation, Error> {
     let (persona, lost) = authority::permitted(host, question.persona)?;
     let policy = policy(host, settings, question)?;
+    let persona = authority::under(&policy, persona);
     let sandbox = authority::sandbox_of(host, settings, &persona, settings.sandbox());
     let mut tools: Vec<ToolAnswer> = crate::tools::known(&persona)
         .map(|(tool, effect)| answer(&policy, &call(&tool, Value::Null), effect))

@@ -154,6 +154,9 @@ pub struct Policy {
     /// The ceiling set when the first run started: these can deny or ask, never allow what the persona may not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ceiling: Vec<Rule>,
+    /// Part of the ceiling: programs of this run, and of all runs below it, get neither network nor secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
 }
 
 /// A part of a policy that has a say in every call.
@@ -217,6 +220,7 @@ impl Policy {
             mode: persona.mode,
             grants: Vec::new(),
             ceiling: Vec::new(),
+            offline: false,
         }
     }
 
@@ -227,7 +231,8 @@ impl Policy {
     pub fn for_callee(&self, persona: &Persona, grant: Option<&[String]>) -> Self {
         let mut grants = self.grants.clone();
         grants.extend(grant.map(<[String]>::to_vec));
-        Self { mode: persona.mode.min(self.mode), grants, ceiling: self.ceiling.clone(), ..Self::of(persona) }
+        let (mode, ceiling) = (persona.mode.min(self.mode), self.ceiling.clone());
+        Self { mode, grants, ceiling, offline: self.offline, ..Self::of(persona) }
     }
 
     /// Takes something away: adds a rule to the ceiling, unless the ceiling is as strict there already. Among rules the
@@ -517,8 +522,9 @@ mod tests {
         let tools = prop::option::of(any_names());
         let tools = tools.prop_map(|names| names.map_or(ToolSelection::Default, ToolSelection::Only));
         let rules = || prop::collection::vec(any_rule(), 0..5);
-        (tools, rules(), any_mode(), prop::collection::vec(any_names(), 0..3), rules())
-            .prop_map(|(tools, rules, mode, grants, ceiling)| Policy { tools, rules, mode, grants, ceiling })
+        (tools, rules(), any_mode(), prop::collection::vec(any_names(), 0..3), rules()).prop_map(
+            |(tools, rules, mode, grants, ceiling)| Policy { tools, rules, mode, grants, ceiling, offline: false },
+        )
     }
 
     fn any_call() -> impl Strategy<Value = (ToolCall, EffectClass)> {

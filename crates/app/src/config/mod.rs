@@ -7,7 +7,7 @@ mod options;
 mod providers;
 mod value;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
 
 use masque_sandbox::LandlockUse;
 use masque_types::{
@@ -24,6 +24,9 @@ pub use self::{
     value::{Kind, Value},
 };
 use crate::{Error, host::Host};
+
+/// The largest file in bytes.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -137,11 +140,7 @@ impl Settings {
     }
 
     fn read_file(&mut self, path: &Path, layer: Layer) -> Result<(), Error> {
-        let text = match fs_err::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::environment(error.to_string())),
-        };
+        let Some(text) = text_of(path)? else { return Ok(()) };
         let file = path.display().to_string();
         let table = text.parse::<toml::Table>().map_err(|error| {
             let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
@@ -284,6 +283,12 @@ impl Settings {
         Mode::from_name(&self.text("run.mode"))
     }
 
+    /// Whether runs go without network and secrets.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.text("run.network") == "none"
+    }
+
     /// How tools are confined.
     #[must_use]
     pub fn sandbox(&self) -> SandboxMode {
@@ -299,6 +304,26 @@ impl Settings {
     pub fn landlock(&self) -> LandlockUse {
         if self.text("sandbox.landlock") == "off" { LandlockUse::Off } else { LandlockUse::IfPresent }
     }
+}
+
+/// The text of a file of sensible size; none when there is none. A project's may be a link to anything: what has no end
+/// is not read.
+fn text_of(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |error: std::io::Error| Error::environment(error.to_string());
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    if metadata.is_file() {
+        fs_err::File::open(path).map_err(failed)?.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    }
+    if metadata.is_file() && text.len() as u64 <= LARGEST_FILE {
+        return Ok(Some(text));
+    }
+    Err(Error::environment(format!("{} is no file of at most {} KiB", path.display(), LARGEST_FILE >> 10))
+        .hint("look at what it is; without it the other settings hold"))
 }
 
 /// A value for an error message: a store URL may hold a password.
@@ -340,4 +365,26 @@ fn place(text: &str, offset: usize) -> (u32, u32) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_projects_file_without_end_is_not_read() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::for_tests(root.path());
+        let file = root.path().join(".masque/config.toml");
+        fs_err::create_dir_all(root.path().join(".masque")).unwrap();
+        let load = || Settings::load(&host, root.path(), &[]).map(|settings| settings.limits().steps);
+        assert_eq!(load().unwrap(), Some(50));
+        fs_err::write(&file, "[run]\nsteps = 7\n").unwrap();
+        assert_eq!(load().unwrap(), Some(7));
+        fs_err::write(&file, "#".repeat(2 << 20)).unwrap();
+        assert!(load().unwrap_err().to_string().contains("is no file of at most 1024 KiB"));
+        fs_err::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &file).unwrap();
+        assert!(load().unwrap_err().to_string().contains("is no file of at most 1024 KiB"));
+    }
 }

@@ -97,6 +97,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "What a run does where no rule speaks; `persona` is as the persona's file says",
     ),
+    option(
+        "run.network",
+        Kind::Choice(&["persona", "none"]),
+        "persona",
+        ProjectRule::Never,
+        "What programs of a run reach; `none` takes network and secrets from it and from all that it calls",
+    ),
     option("run.lease", Kind::Duration, "10s", ProjectRule::Never, "How long a dead worker blocks its run"),
     option(
         "approvals.ttl",

@@ -28,6 +28,7 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
     run.usd $0.5000 [project]/.masque/config.toml Dollars that a run may spend
     run.wall 20m --set run.wall Active time of a run; waiting for people does not count
     run.mode persona built in What a run does where no rule speaks; `persona` is as the persona's file says
+    run.network persona built in What programs of a run reach; `none` takes network and secrets from it and from all that it calls
     run.lease 10s built in How long a dead worker blocks its run
     approvals.ttl 2h [user]/.config/masque/config.toml How long a question waits before the call is denied
     sandbox.mode process built in How tools are confined

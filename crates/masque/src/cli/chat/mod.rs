@@ -72,6 +72,9 @@ pub(crate) struct Arguments {
     /// What is done where no rule speaks: plan, default, accept-edits, auto
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
+    /// Give programs neither network nor secrets, whatever persona files say
+    #[arg(long)]
+    offline: bool,
     /// Tools that are denied in this session, by name or pattern
     #[arg(long, value_name = "TOOL")]
     deny: Vec<String>,
@@ -87,6 +90,7 @@ impl Arguments {
             ("model.default", "--model", &self.model),
             ("sandbox.mode", "--sandbox", &self.sandbox),
             ("run.mode", "--mode", &self.mode),
+            ("run.network", "--offline", &self.offline.then(|| "none".to_owned())),
         ];
         let given = given
             .into_iter()
