@@ -2,7 +2,8 @@
 //! environment, or one that several share.
 //!
 //! A persona whose file says `shared` shares its container with environments of the same image, workspace, paths, limits
-//! and policy. One that lists hosts never does: the network of a container is one, and so are its secrets.
+//! and policy. One that lists hosts never does: the network of a container is one, and so are its secrets. Nor does one
+//! whose programs see the value of a secret: the others could read it there.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use masque_types::persona;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, RwLock};
 
+use super::secrets::Secrets;
 use crate::Error;
 
 /// How long a container without users is kept.
@@ -206,6 +208,11 @@ impl std::fmt::Debug for House {
     }
 }
 
+/// Whether an environment may be in a container with others.
+pub(super) fn may_share(container: &persona::ContainerSpec, secrets: &Secrets) -> bool {
+    container.shared && secrets.exposed().is_empty()
+}
+
 /// The container of a profile.
 ///
 /// # Errors
@@ -259,3 +266,27 @@ pub(super) fn masque_words(masque: &Path) -> Result<Vec<OsString>, Error> {
 
 /// A container in use, shared by all programs of an environment.
 pub(crate) type SharedHouse = Arc<House>;
+
+#[cfg(test)]
+mod tests {
+    use masque_types::{
+        persona::{Injection, Persona, SecretGrant},
+        secret::Secret,
+    };
+
+    use super::*;
+    use crate::environment::secrets::HeldSecret;
+
+    #[test]
+    fn a_container_with_the_value_of_a_secret_is_not_shared() {
+        let secrets = |inject| {
+            let grant = SecretGrant { name: "TOKEN".to_owned(), inject, hosts: Vec::new() };
+            Secrets::deal(&Persona::new("p"), vec![HeldSecret { grant, value: Secret::new("canary") }])
+        };
+        let container = |shared| persona::ContainerSpec { image: "python".to_owned(), shared, runtime: None };
+        assert!(may_share(&container(true), &Secrets::default()));
+        assert!(may_share(&container(true), &secrets(Injection::Header)));
+        assert!(!may_share(&container(true), &secrets(Injection::Environment)));
+        assert!(!may_share(&container(false), &Secrets::default()));
+    }
+}

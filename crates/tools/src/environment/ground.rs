@@ -135,7 +135,7 @@ impl Ground {
         let (containers, settings) = containers(spec)?;
         let files = self.hook_files(spec)?;
         let (wanted, expansion) = container::spec(&spec.persona.name, &self.profile, settings, files)?;
-        let house = if settings.shared {
+        let house = if container::may_share(settings, &self.secrets) {
             let policy = serde_json::to_value(spec.policy).map_err(Error::Configuration)?;
             let policy = Digest::of(canonical_json(&policy)).to_string();
             containers.lease(&spec.persona.name, &policy, &wanted, expansion).await?
