@@ -27,6 +27,9 @@ const MOST_KINDS: usize = 200;
 /// Characters of a refused target: programs choose it.
 const TARGET_CHARACTERS: usize = 200;
 
+/// Characters of a reason, for the same cause.
+const WHY_CHARACTERS: usize = 400;
+
 /// Who writes the audit log for one environment.
 pub(crate) struct Border {
     sender: mpsc::Sender<Told>,
@@ -118,12 +121,18 @@ fn kind(event: Event) -> Option<Kind> {
         Event::Connected { host, port, .. } => Some(("network.connect", format!("{host}:{port}"), String::new())),
         Event::Refused { what, why } => {
             let what: String = what.escape_debug().take(TARGET_CHARACTERS).collect();
-            Some(("network.refuse", what, why.to_string()))
+            Some(("network.refuse", what, plain(&why.to_string())))
         }
         Event::SecretUsed { name, host } => Some(("secret.use", name, host)),
         Event::SecretScrubbed { host } => Some(("secret.scrub", host, String::new())),
         Event::Closed { .. } => None,
     }
+}
+
+/// A reason, which may hold what a program or a host said, bounded and without control characters.
+fn plain(why: &str) -> String {
+    let shown = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    why.chars().take(WHY_CHARACTERS).map(shown).collect()
 }
 
 fn detail((action, _, more): &Kind, times: Option<u64>) -> Value {
@@ -136,4 +145,19 @@ fn detail((action, _, more): &Kind, times: Option<u64>) -> Value {
         detail.insert("times".to_owned(), times.into());
     }
     Value::Object(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use masque_egress::Refusal;
+
+    use super::*;
+
+    #[test]
+    fn what_programs_say_is_bounded_and_harmless() {
+        let why = Refusal::OtherName { asked: format!("\u{9b}2J{}", "x".repeat(100_000)) };
+        let (_, what, why) = kind(Event::Refused { what: "\u{1b}[2J".repeat(1_000), why }).unwrap();
+        assert_eq!((what.chars().count(), why.chars().count()), (TARGET_CHARACTERS, WHY_CHARACTERS));
+        assert!(!what.chars().chain(why.chars()).any(char::is_control), "{why}");
+    }
 }

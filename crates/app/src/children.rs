@@ -135,7 +135,8 @@ impl LocalChildren {
         handoff: &Handoff,
     ) -> Result<RunSpec, Error> {
         let app = &self.0;
-        let policy = authority::callee(&app.host, &caller.policy, &caller.persona.delegate, persona)?;
+        let mut policy = authority::callee(&app.host, &caller.policy, &caller.persona.delegate, persona)?;
+        authority::restrict_called(&app.host, &caller.persona, persona, &mut policy)?;
         let choice = app.choice(app.models(persona).await?);
         Ok(RunSpec {
             task: handoff.briefing(),
