@@ -91,13 +91,14 @@ pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
-/// A duration as people say it: `12 ms`, `3.4 s`, `2 m 5 s`.
+/// A duration as people say it: `12 ms`, `3.4 s`, `2 m 5 s`, `1 h 0 m`.
 pub(crate) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     match millis {
         0..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
-        _ => format!("{} m {} s", millis / 60_000, millis % 60_000 / 1_000),
+        60_000..3_600_000 => format!("{} m {} s", millis / 60_000, millis % 60_000 / 1_000),
+        _ => format!("{} h {} m", millis / 3_600_000, millis % 3_600_000 / 60_000),
     }
 }
 

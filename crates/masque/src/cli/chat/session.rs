@@ -346,7 +346,8 @@ impl Session<'_> {
         let events = self.app.journal(run, 0).await?;
         let (from, earlier) = last_turns(&events);
         if earlier > 0 {
-            self.view.note(&format!("… {earlier} earlier turns: masque runs show {run}"));
+            let earlier = crate::render::style::counted(earlier as u64, "earlier turn", "earlier turns");
+            self.view.note(&format!("… {earlier}: masque runs show {run}"));
         }
         self.view.replay(events.get(from..).unwrap_or_default());
         Ok(())

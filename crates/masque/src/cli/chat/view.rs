@@ -14,7 +14,7 @@ use masque_app::Error;
 use masque_types::{
     cost::{MicroUsd, Usage},
     diagnostic::{Diagnostic, Severity},
-    event::{Event, EventBody},
+    event::{Event, EventBody, TurnFailure},
     message::{Part, ToolCall, joined_text},
     model::ModelDelta,
 };
@@ -294,7 +294,11 @@ impl View {
                     self.markdown(partial);
                     self.note("interrupted");
                 }
-                EventBody::ToolCallStarted { .. } | EventBody::TurnEnded { failure: None, .. } => {}
+                // How long a turn took cannot be told from here.
+                EventBody::TurnEnded { failure, interrupted, .. } => {
+                    self.turn_ended(failure.as_ref(), interrupted);
+                }
+                EventBody::ToolCallStarted { .. } => {}
                 _ => self.event(event),
             }
         }
@@ -368,18 +372,7 @@ impl View {
             }
             EventBody::TurnEnded { failure, interrupted, .. } => {
                 self.end_turn();
-                if !interrupted.is_empty() {
-                    self.say(&format!("outcome unknown: {}", interrupted.join(", ")));
-                }
-                if let Some(failure) = failure {
-                    let why = match self.failed.take() {
-                        Some(known) if known == failure.message => String::new(),
-                        _ => format!(": {}", failure.message),
-                    };
-                    let what = format!(" ({}){why}", failure.reason.name());
-                    let line = Line::styled("the turn could not go on", ERROR).with(&what, Style::new());
-                    self.print(Kind::Notes, &[line]);
-                }
+                self.turn_ended(failure.as_ref(), interrupted);
                 self.account();
             }
             EventBody::PolicyChanged { mode: Some(mode), .. } => {
@@ -387,6 +380,21 @@ impl View {
             }
             _ => {}
         }
+    }
+
+    /// What a turn left open, and why it could not go on.
+    fn turn_ended(&mut self, failure: Option<&TurnFailure>, interrupted: &[String]) {
+        if !interrupted.is_empty() {
+            self.say(&format!("outcome unknown: {}", interrupted.join(", ")));
+        }
+        let Some(failure) = failure else { return };
+        let why = match self.failed.take() {
+            Some(known) if known == failure.message => String::new(),
+            _ => format!(": {}", failure.message),
+        };
+        let what = format!(" ({}){why}", failure.reason.name());
+        let line = Line::styled("the turn could not go on", ERROR).with(&what, Style::new());
+        self.print(Kind::Notes, &[line]);
     }
 
     /// What the turn took.
