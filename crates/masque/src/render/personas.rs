@@ -89,7 +89,7 @@ pub(crate) fn imported(file: &ImportedFile) {
     };
     let dialect = file.dialect.unwrap_or("-");
     let names = file.names.join(" ");
-    line(&format!("{style}{:<9}{style:#} {dialect:<13} {}  {names}", status_name(file.status), file.file).trim_end());
+    line(format!("{style}{:<9}{style:#} {dialect:<13} {}  {names}", status_name(file.status), file.file).trim_end());
     for finding in &file.diagnostics {
         line(&format!("  {}", style::harmless(&finding.to_string()).replace('\n', "\n  ")));
     }

@@ -50,3 +50,68 @@ fn a_key_is_sealed_used_and_removed_and_never_shown() {
     [exit 2]
     "#);
 }
+
+#[test]
+fn keys_are_rotated_put_under_a_passphrase_and_back_in_a_file() {
+    let mut masque = Masque::new();
+    masque.shell("printf 'sk-hunter2\\n' | masque key set anthropic; printf 'hunter3\\n' | masque secret set TOKEN");
+    masque.shell("masque persona backup tester; masque persona identity tester");
+    let well = "masque doctor | grep -o 'anthropic .*'
+                masque persona health tester | grep -c good";
+    let mut session = masque.session(&format!(
+        "masque key rotate
+         {well}
+         echo short | masque key passphrase
+         echo 'correct horse battery' | masque key passphrase
+         test -e $MASQUE_HOME/seal.key
+         masque persona verify tester"
+    ));
+    masque.set("MASQUE_SEAL_PASSPHRASE", "correct horse battery");
+    session += &masque.session(&format!(
+        "{well}
+         masque key passphrase --remove
+         ls $MASQUE_HOME/seal.key"
+    ));
+    masque.unset("MASQUE_SEAL_PASSPHRASE");
+    session += &masque.session(&format!(
+        "{well}
+         masque audit tail | grep -o 'key.rotate.*'"
+    ));
+    assert_snapshot!(session, @r#"
+    $ masque key rotate
+    ! everything is sealed with new keys
+    $ masque doctor | grep -o 'anthropic .*'
+    anthropic                     key from the sealed store
+    $ masque persona health tester | grep -c good
+    4
+    $ echo short | masque key passphrase
+    ! error: the passphrase has less than 12 characters
+    ! hint: take several words that do not belong together
+    [exit 2]
+    $ echo 'correct horse battery' | masque key passphrase
+    ! everything is sealed with new keys
+    ! from now on Masque needs the passphrase: set MASQUE_SEAL_PASSPHRASE
+    $ test -e $MASQUE_HOME/seal.key
+    [exit 1]
+    $ masque persona verify tester
+    ! error: everything is sealed with a passphrase, and none was given
+    ! hint: set MASQUE_SEAL_PASSPHRASE to the passphrase
+    [exit 5]
+    $ masque doctor | grep -o 'anthropic .*'
+    anthropic                     key from the sealed store
+    $ masque persona health tester | grep -c good
+    4
+    $ masque key passphrase --remove
+    ! everything is sealed with new keys
+    $ ls $MASQUE_HOME/seal.key
+    [home]/seal.key
+    $ masque doctor | grep -o 'anthropic .*'
+    anthropic                     key from the sealed store
+    $ masque persona health tester | grep -c good
+    4
+    $ masque audit tail | grep -o 'key.rotate.*'
+    key.rotate        vault      {"moved":5,"root":"renewed"}
+    key.rotate        vault      {"moved":5,"root":"passphrase"}
+    key.rotate        vault      {"moved":5,"root":"file"}
+    "#);
+}

@@ -194,3 +194,27 @@ fn a_worker_makes_the_backups_that_are_due() {
     assert!(masque.shell("masque worker --drain -c home.backup_every=unlimited").status.success());
     assert_eq!(masque.json("masque persona history tester --json").as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn runs_write_the_activity_of_a_home_that_is_there() {
+    let masque = Masque::new();
+    masque.shell("masque run tester -p Hello");
+    assert!(!masque.path("home/personas").exists(), "a run makes no home");
+    masque.shell("masque persona backup tester");
+    let run = masque.json("masque run tester -p canary --output json")["run"].clone();
+    let lines = fs_err::read_to_string(masque.path("home/personas/tester/activity.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [start, end] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&start["action"], &start["detail"]["by"]), (&"run.start".into(), &"user:tester".into()));
+    assert_eq!((&end["action"], &end["detail"]["status"]), (&"run.end".into(), &"completed".into()));
+    assert_eq!((&start["detail"]["run"], &end["detail"]["run"]), (&run, &run));
+    assert_eq!(end["detail"]["spend"]["steps"], 1);
+    assert!(!format!("{lines:?}").contains("canary"));
+
+    // Whatever happens to the home, the run goes on.
+    fs_err::remove_dir_all(masque.path("home/versions")).unwrap();
+    masque.write("home/versions", "");
+    let run = masque.shell("masque run tester -p Hello");
+    assert!(run.status.success());
+    assert!(String::from_utf8_lossy(&run.stderr).contains("is missing in the activity"));
+}
