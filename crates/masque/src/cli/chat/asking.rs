@@ -40,7 +40,8 @@ impl Session<'_> {
         if approval.ruling.is_some() {
             return Ok(None);
         }
-        if self.is_allowed(&approval.question) {
+        let asker = self.asker(&approval).await?;
+        if self.is_allowed(&approval.question, asker.as_deref()) {
             self.app.answer(&self.actor, &approval, Answer::Approve, Channel::Flag).await?;
             return Ok(None);
         }
@@ -49,13 +50,15 @@ impl Session<'_> {
         {
             self.view.proposed(change);
         }
-        let shown = self.shown(&approval);
+        // A called persona must not be taken for the one that is talked to.
+        let head = asker.iter().map(|name| Line::styled(name, BOLD).with(" asks you", DIM));
+        let shown: Vec<Line> = head.chain(self.shown(&approval)).collect();
         self.view.lines(&shown);
         loop {
             let ask = Ask::Question(prompt(&approval.question).to_owned());
             match self.read(&ask, Some(question)).await? {
                 Typed::Line(line) => match understood(&approval.question, line.trim()) {
-                    Some(said) => return self.answer(&approval, said).await.map(|()| None),
+                    Some(said) => return self.answer(&approval, asker.as_deref(), said).await.map(|()| None),
                     None => self.view.typed(),
                 },
                 Typed::Cleared => {}
@@ -67,19 +70,29 @@ impl Session<'_> {
         }
     }
 
-    fn is_allowed(&self, question: &Question) -> bool {
-        let Question::ToolCall { tool, .. } = question else { return false };
-        policy::is_among(&self.terms.approve, tool) || self.front.allowed.contains(tool)
+    /// The persona that asks, when it is not the one that is talked to.
+    async fn asker(&self, approval: &Approval) -> Result<Option<String>, Error> {
+        if self.front.run == Some(approval.run) {
+            return Ok(None);
+        }
+        Ok(Some(self.app.run(approval.run).await?.persona))
     }
 
-    async fn answer(&mut self, approval: &Approval, said: Said) -> Result<(), Error> {
+    /// Whether the command line or an earlier answer allows a call: an answer does so for the persona that asked.
+    fn is_allowed(&self, question: &Question, asker: Option<&str>) -> bool {
+        let Question::ToolCall { tool, .. } = question else { return false };
+        policy::is_among(&self.terms.approve, tool) || self.front.allowed.contains(&allowance(tool, asker))
+    }
+
+    async fn answer(&mut self, approval: &Approval, asker: Option<&str>, said: Said) -> Result<(), Error> {
         let answer = match said {
             Said::Answer(answer) => answer,
             Said::Always => {
                 if let Question::ToolCall { tool, .. } = &approval.question {
-                    self.front.allowed.push(tool.clone());
+                    let allowance = allowance(tool, asker);
+                    self.view.note(&format!("{allowance} is not asked again in this session"));
+                    self.front.allowed.push(allowance);
                     self.remember()?;
-                    self.view.note(&format!("{tool} is not asked again in this session"));
                 }
                 Answer::Approve
             }
@@ -129,6 +142,11 @@ impl Session<'_> {
             }
         }
     }
+}
+
+/// How an allowance is kept: the tool, behind the name of a persona that is not the one that is talked to.
+fn allowance(tool: &str, asker: Option<&str>) -> String {
+    asker.map_or_else(|| tool.to_owned(), |asker| format!("{asker}: {tool}"))
 }
 
 fn block(arguments: &Value) -> Vec<Line> {
@@ -197,6 +215,12 @@ mod tests {
         let input = Question::Input { question: "which?".into(), choices: vec!["red".into(), "blue".into()] };
         let reply = |text: &str| Some(Said::Answer(Answer::Reply { text: text.into() }));
         assert_eq!((understood(&input, "2"), understood(&input, "3")), (reply("blue"), reply("3")));
+    }
+
+    #[test]
+    fn what_is_allowed_to_one_persona_is_not_allowed_to_another() {
+        assert_eq!(allowance("shell.exec", None), "shell.exec");
+        assert_eq!(allowance("shell.exec", Some("qa")), "qa: shell.exec");
     }
 
     #[test]
