@@ -280,7 +280,7 @@ fn examine(state: &State, schemas: &mut Schemas, call: &CallState, now: Timestam
     {
         return refuse(Refusal::NotCallable, problem);
     }
-    let decision = state.policy.decide(&call.call, tool.effect);
+    let decision = state.policy.decide_in(&state.spec.workspace, &call.call, tool.effect);
     match decision.verdict {
         Verdict::Deny => {
             let message = format!("{name} is not permitted ({}). Go on without it.", decision.reason);

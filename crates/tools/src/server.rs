@@ -128,7 +128,7 @@ impl Server {
         let policy = self.policy.as_ref()?;
         let (id, name) = (String::new(), tool.name.to_owned());
         let call = ToolCall { id, tool: name, arguments: arguments.clone(), signature: None };
-        let decision = policy.decide(&call, tool.effect);
+        let decision = policy.decide_in(&self.workspace.root().to_string_lossy(), &call, tool.effect);
         (decision.verdict == Verdict::Deny).then(|| format!("`{}` is denied: {}", tool.name, decision.reason))
     }
 

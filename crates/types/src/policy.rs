@@ -268,6 +268,22 @@ impl Policy {
         strictest.map_or_else(nothing, |strictest| strictest.decision)
     }
 
+    /// Decides about a call in a workspace. A path that is written from the root on is judged as one of the workspace as
+    /// well, for rules are written so: the stricter decision holds, and no other spelling talks around it.
+    #[must_use]
+    pub fn decide_in(&self, workspace: &str, call: &ToolCall, effect: EffectClass) -> Decision {
+        let decision = self.decide(call, effect);
+        let Some(inside) = path_argument(&call.arguments).and_then(|path| inside(workspace, &path)) else {
+            return decision;
+        };
+        let mut call = call.clone();
+        if let Some(path) = call.arguments.get_mut("path") {
+            *path = Value::String(inside);
+        }
+        let other = self.decide(&call, effect);
+        if other.verdict > decision.verdict { other } else { decision }
+    }
+
     /// What every layer that has a say says, for explanations.
     #[must_use]
     pub fn explain(&self, call: &ToolCall, effect: EffectClass) -> Vec<LayerDecision> {
@@ -380,6 +396,12 @@ fn normal_path(path: &str) -> String {
     format!("{root}{}", steps.join("/"))
 }
 
+/// A plain path from the root on, as one of the workspace; none when it is none.
+fn inside(workspace: &str, path: &str) -> Option<String> {
+    let below = path.strip_prefix(normal_path(workspace).trim_end_matches('/'))?;
+    below.strip_prefix('/').map(str::to_owned)
+}
+
 /// `*` stands for any text, slashes included, `?` for one letter.
 fn matches_name(pattern: &str, name: &str) -> bool {
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
@@ -455,6 +477,24 @@ mod tests {
         assert_eq!(verdict("data/raw/x"), Verdict::Ask);
         assert_eq!(verdict("data/../notes.md"), Verdict::Deny);
         assert!(policy.has_tool("fs.write", EffectClass::Keyed), "an exception for a path keeps the tool visible");
+    }
+
+    #[test]
+    fn a_path_from_the_root_on_is_judged_as_one_of_the_workspace() {
+        let rules = vec![rule("fs.*", Some(".git/**"), Verdict::Deny), rule("fs.*", Some("/srv/x/**"), Verdict::Ask)];
+        let tools = ToolSelection::Only(vec!["fs.*".to_owned()]);
+        let policy = Policy { tools, rules, ..Policy::default() };
+        let verdict =
+            |workspace, path| policy.decide_in(workspace, &call("fs.write", path), EffectClass::Keyed).verdict;
+        for path in [".git/x", "/ws/.git/x", "//ws//.git/x", "/ws/a/../.git/x", "/ws/./.git/x"] {
+            assert_eq!(verdict("/ws", path), Verdict::Deny, "{path}");
+            assert_eq!(verdict("/ws/", path), Verdict::Deny, "{path}");
+        }
+        assert_eq!(verdict("/", "/.git/x"), Verdict::Deny);
+        for path in ["/wsx/.git/x", "/other/.git/x", "/ws/a", "/ws"] {
+            assert_eq!(verdict("/ws", path), Verdict::Allow, "{path}");
+        }
+        assert_eq!(verdict("/srv", "/srv/x/a"), Verdict::Ask, "a rule may be written from the root on");
     }
 
     #[test]
