@@ -1,6 +1,7 @@
 //! The root key: a file that only its owner can read, or derived from a passphrase.
 
 use std::{
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -70,10 +71,17 @@ pub(super) fn next_path(directory: &Path) -> PathBuf {
 
 /// Reads a key file; none when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, Error> {
-    let Some(bytes) = files::read_if_there(path)?.map(Zeroizing::new) else { return Ok(None) };
-    if fs_err::metadata(path)?.permissions().mode() & 0o077 != 0 {
+    let mut file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // Of the file that was opened: the one at this path may be another one by now.
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
         return Err(Error::Exposed { path: path.to_owned() });
     }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
+    file.read_to_end(&mut bytes)?;
     let wrong = || Error::RootKey { path: path.to_owned(), why: "it does not have 32 bytes".to_owned() };
     Key::from_slice(&bytes).map(Some).ok_or_else(wrong)
 }

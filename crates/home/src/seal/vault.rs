@@ -92,7 +92,18 @@ impl Vault {
         if files::read_if_there(&path(directory))?.is_none() {
             Self::create(directory)?;
         }
-        let file = read(directory)?;
+        loop {
+            let file = read(directory)?;
+            let epoch = file.root_epoch;
+            match Self::opened(directory, file, passphrase) {
+                // The root key was replaced between the reading of the one file and the other.
+                Err(_) if read(directory)?.root_epoch != epoch => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn opened(directory: &Path, file: VaultFile, passphrase: Option<&Passphrase>) -> Result<Self, Error> {
         let root = root_key(directory, &file, passphrase)?;
         let mut tenants = BTreeMap::new();
         for (name, tenant) in &file.tenants {
@@ -266,7 +277,11 @@ fn root_key(directory: &Path, file: &VaultFile, passphrase: Option<&Passphrase>)
         |key: &Key| file.tenants.iter().all(|(name, tenant)| open_tenant(key, file.root_epoch, name, tenant).is_some());
     let next = root::next_path(directory);
     if let Some(key) = root::read(&next)?.filter(opens) {
-        settle_root(directory, &file.root)?;
+        // The key that stands there now may be that of yet another rotation, which nothing is sealed with so far.
+        let _lock = lock(directory)?;
+        if root::read(&next)?.is_some_and(|key| opens(&key)) {
+            settle_root(directory, &file.root)?;
+        }
         return Ok(key);
     }
     let path = root::path(directory);
@@ -381,6 +396,19 @@ mod tests {
             assert!(Vault::open(home.path(), None).unwrap().unseal(&ITEM, &sealed).is_ok());
         }
         assert!(!root::next_path(home.path()).exists());
+    }
+
+    #[test]
+    fn whoever_opens_while_the_root_key_is_replaced_gets_in() {
+        let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let mut vault = Vault::open(home.path(), None).unwrap();
+        let sealed = vault.seal(&ITEM, b"canary").unwrap();
+        std::thread::scope(|scope| {
+            let rotating = scope.spawn(|| (0..200).for_each(|_| vault.rotate_root(None).unwrap()));
+            while !rotating.is_finished() {
+                assert!(Vault::open(home.path(), None).unwrap().unseal(&ITEM, &sealed).is_ok());
+            }
+        });
     }
 
     #[test]
