@@ -209,6 +209,10 @@ async fn answer(app: &App, actor: &Actor, approval: &Approval, answers: &Answers
     }
     let question = approval.clone();
     live.make_room();
+    if approval.run != live.run() {
+        // A called persona must not be taken for the one that was started.
+        live.asked_by(&app.run(approval.run).await?.persona);
+    }
     let answered = tokio::task::spawn_blocking(move || ask(&question)).await;
     match answered {
         Ok(Some(given)) => app.answer(actor, approval, given, Channel::Cli).await,

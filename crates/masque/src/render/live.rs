@@ -292,6 +292,16 @@ impl Live {
         self.progress(&format!("{DIM}{text}{DIM:#}"));
     }
 
+    /// The run that is shown.
+    pub(crate) const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Names a called persona before its question.
+    pub(crate) fn asked_by(&self, persona: &str) {
+        self.progress(&format!("{BOLD}{persona}{BOLD:#} {DIM}asks you{DIM:#}"));
+    }
+
     /// Clears the line for a question.
     pub(crate) fn make_room(&self) {
         self.end_line();
