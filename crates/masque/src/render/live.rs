@@ -25,7 +25,7 @@ use masque_types::{
 use serde_json::json;
 
 use super::style::{self, BOLD, DIM, ERROR, GOOD, WARNING};
-use crate::{cli::drive::Output, render};
+use crate::{chat::screen, cli::drive::Output, render};
 
 /// Shows one run.
 pub(crate) struct Live {
@@ -277,6 +277,10 @@ impl Live {
 
     fn progress(&self, text: &str) {
         self.end_line();
+        let text = match std::io::stderr().is_terminal() {
+            true => style::folded(text, screen::size().columns),
+            false => text.to_owned(),
+        };
         let write = || {
             let _ = writeln!(anstream::stderr(), "{text}");
         };

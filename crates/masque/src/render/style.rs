@@ -80,6 +80,31 @@ pub(crate) fn harmless(text: &str) -> String {
     text.replace(harmful, "\u{fffd}")
 }
 
+/// A text with styles, broken between words after so many columns; further rows stand two columns deeper than their
+/// line. Longer words stay whole: the terminal breaks them.
+pub(crate) fn folded(text: &str, columns: usize) -> String {
+    text.lines().map(|line| folded_line(line, columns)).collect::<Vec<_>>().join("\n")
+}
+
+fn folded_line(line: &str, columns: usize) -> String {
+    let depth = line.chars().take_while(|letter| *letter == ' ').count() + 2;
+    let (mut folded, mut used) = (String::with_capacity(line.len()), 0);
+    for (place, word) in line.split(' ').enumerate() {
+        let wide = crate::chat::text::width(&anstream::adapter::strip_str(word).to_string());
+        if place > 0 && used > depth && used + 1 + wide > columns {
+            folded.push('\n');
+            folded.push_str(&" ".repeat(depth));
+            used = depth;
+        } else if place > 0 {
+            folded.push(' ');
+            used += 1;
+        }
+        folded.push_str(word);
+        used += wide;
+    }
+    folded
+}
+
 /// How long ago, in one unit: `3m`.
 pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
     let seconds = now.since(then).as_secs();
@@ -136,6 +161,13 @@ pub(crate) fn date(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_styles_take_no_room() {
+        assert_eq!(folded("one two three\n  four five", 9), "one two\n  three\n  four\n    five");
+        assert_eq!(folded(&format!("{BOLD}one{BOLD:#} two"), 7), format!("{BOLD}one{BOLD:#} two"));
+        assert_eq!(folded("averyverylongword", 8), "averyverylongword");
+    }
 
     #[test]
     fn arguments_read_well() {
