@@ -46,7 +46,9 @@ pub use launcher::{LandlockUse, Launcher};
 pub use mechanism::{Mechanism, State};
 pub use network::{DeviceSettings, NetworkSpace, place_network_device};
 pub use pool::{Pool, PoolLimits, PoolUse};
-pub use profile::{BUILT_IN_HIDDEN, BUILT_IN_READ_ONLY, Command, FILES_DIRECTORY, Isolation, Limits, Network, Profile};
+pub use profile::{
+    BUILT_IN_HIDDEN, BUILT_IN_READ_ONLY, Command, FILES_DIRECTORY, GIT_READ_ONLY, Isolation, Limits, Network, Profile,
+};
 pub use protect::is_placeholder_at;
 
 use std::path::Path;

@@ -35,8 +35,15 @@ pub const BUILT_IN_HIDDEN: &[&str] = &[
 
 /// Paths in a workspace that later run or configure programs outside the sandbox: what callers put into
 /// [`Profile::read_only`] unless they know better.
+///
+/// `.git` as a whole: whoever writes its index or its `commondir` decides which configuration Git obeys at the next
+/// `git status`, and a configuration can name programs.
 pub const BUILT_IN_READ_ONLY: &[&str] =
-    &[".git/hooks", ".git/config", ".masque", ".agents", ".claude", ".codex", ".cursor", ".vscode", ".idea"];
+    &[".git", ".masque", ".agents", ".claude", ".codex", ".cursor", ".vscode", ".idea"];
+
+/// What stays protected of `.git` where a program may commit.
+pub const GIT_READ_ONLY: &[&str] =
+    &[".git/hooks", ".git/config", ".git/config.worktree", ".git/commondir", ".git/modules", ".git/worktrees"];
 
 /// Where [`Profile::files`] stand in a sandbox.
 pub const FILES_DIRECTORY: &str = "/run/masque/files";

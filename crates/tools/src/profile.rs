@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use masque_sandbox::{BUILT_IN_READ_ONLY, Isolation, Limits, Network, Profile};
+use masque_sandbox::{BUILT_IN_READ_ONLY, GIT_READ_ONLY, Isolation, Limits, Network, Profile};
 use masque_types::{
     persona::{Persona, SandboxLimits},
     run::SandboxMode,
@@ -28,7 +28,7 @@ pub fn profile(persona: &Persona, workspace: &Path, mode: SandboxMode, masque: &
         },
         readable: spec.ro.iter().map(PathBuf::from).collect(),
         hidden: spec.deny.clone(),
-        read_only: read_only(),
+        read_only: read_only(persona),
         network: if spec.network { Network::Host } else { Network::None },
         limits: limits(&spec.limits),
         masque: Some(masque.to_path_buf()),
@@ -36,9 +36,14 @@ pub fn profile(persona: &Persona, workspace: &Path, mode: SandboxMode, masque: &
     })
 }
 
+/// The directory that a persona may write only when its file names it among the writable ones.
+const GIT: &str = ".git";
+
 /// What personas cannot change in a workspace, because other programs run or obey it later.
-pub(crate) fn read_only() -> Vec<PathBuf> {
-    BUILT_IN_READ_ONLY.iter().map(PathBuf::from).collect()
+pub(crate) fn read_only(persona: &Persona) -> Vec<PathBuf> {
+    let commits = persona.sandbox.rw.iter().flatten().any(|directory| directory.trim_end_matches('/') == GIT);
+    let kept = BUILT_IN_READ_ONLY.iter().filter(|path| !(commits && **path == GIT));
+    kept.chain(commits.then_some(GIT_READ_ONLY).into_iter().flatten()).map(PathBuf::from).collect()
 }
 
 /// The writable directories relative to the workspace; `None` is the whole workspace.
@@ -59,7 +64,9 @@ pub(crate) fn writable(persona: &Persona) -> Result<Option<Vec<PathBuf>>, Error>
         }
         directories.push(directory);
     }
-    Ok(Some(directories))
+    // Whoever may write the workspace itself may write all of it.
+    let whole = directories.iter().any(|directory| directory.as_os_str().is_empty());
+    Ok((!whole).then_some(directories))
 }
 
 fn limits(asked: &SandboxLimits) -> Limits {

@@ -1,12 +1,14 @@
 //! Attacks on files.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use masque_sandbox::GIT_READ_ONLY;
 
 use crate::support::{Scene, launchers, names, refused, run, script};
 
@@ -113,7 +115,24 @@ async fn nothing_outside_can_be_written() {
 }
 
 #[tokio::test]
-async fn what_runs_outside_later_cannot_be_planted() {
+async fn git_obeys_nothing_that_was_written_inside() {
+    for launcher in launchers() {
+        let scene = Scene::new();
+        let git = scene.workspace().join(".git");
+        fs_err::create_dir_all(git.join("objects")).unwrap();
+        fs_err::write(git.join("HEAD"), "theirs").unwrap();
+        let before = names(&git);
+        let text = "exec 2>&1; mkdir evil; echo evil > .git/commondir; echo evil > .git/index; echo evil > .git/HEAD
+            echo evil > .git/objects/x; mv .git away; rm -rf .git; mkdir .git; ln -s evil .git; cat .git/HEAD";
+        let ended = run(&launcher, &scene.profile(), &script(text)).await;
+        assert!(ended.stdout.ends_with("theirs"), "{ended:?}");
+        assert_eq!(names(&git), before);
+        assert_eq!(fs_err::read_to_string(git.join("HEAD")).unwrap(), "theirs");
+    }
+}
+
+#[tokio::test]
+async fn where_commits_are_granted_what_runs_outside_later_cannot_be_planted() {
     for launcher in launchers() {
         let scene = Scene::new();
         let hooks = scene.workspace().join(".git/hooks");
@@ -129,10 +148,15 @@ async fn what_runs_outside_later_cannot_be_planted() {
             mv .git away; mkdir -p .git/hooks; echo evil > .git/hooks/post-merge; rm -rf .git
             mkdir .masque; echo evil > .masque/config.toml; mkdir -p .claude/x; mv sub .agents; rmdir .masque
             rm -f .vscode; mkdir .vscode; echo evil > .vscode/tasks.json; chmod 777 .masque; mv .masque other
+            echo evil > .git/commondir; mkdir .git/modules; echo evil > .git/config.worktree
             echo fine > .git/HEAD; echo done";
-        let ended = run(&launcher, &scene.profile(), &script(text)).await;
+        let mut profile = scene.profile();
+        profile.read_only.retain(|path| path != Path::new(".git"));
+        profile.read_only.extend(GIT_READ_ONLY.iter().map(PathBuf::from));
+        let ended = run(&launcher, &profile, &script(text)).await;
         assert!(ended.stdout.ends_with("done\n"), "{ended:?}");
         assert_eq!(names(&hooks), ["pre-commit"]);
+        assert_eq!(names(&scene.workspace().join(".git")), ["HEAD", "config", "hooks"]);
         for file in [hooks.join("pre-commit"), scene.workspace().join(".git/config")] {
             assert_eq!(fs_err::read_to_string(file).unwrap(), "theirs");
         }

@@ -401,7 +401,7 @@ fn server_config(
     Ok(ToolServerConfig {
         workspace: workspace.to_path_buf(),
         hidden: built_in.chain(private).chain(persona.sandbox.deny.iter().cloned()).collect(),
-        read_only: profile::read_only(),
+        read_only: profile::read_only(persona),
         writable: profile::writable(persona)?,
         policy: Some(policy.clone()),
     })
