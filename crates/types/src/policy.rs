@@ -332,7 +332,7 @@ impl Policy {
     /// Without a rule: a tool that the file lists by name is allowed, reading is allowed, and the mode says what of the
     /// rest is asked.
     fn unruled(&self, call: &ToolCall) -> Decision {
-        let listed = matches!(&self.tools, ToolSelection::Only(_));
+        let listed = matches!(&self.tools, ToolSelection::Only(_)) && self.selects(&call.tool);
         let reads = READ_ONLY_DEFAULTS.contains(&call.tool.as_str());
         let edits = EDITS.contains(&call.tool.as_str());
         let (verdict, reason) = match (listed, reads, self.mode) {

@@ -78,6 +78,10 @@ fn put_secrets_in(exchange: &Exchange<'_>, request: &mut Request) -> Result<(), 
     let mut used = Vec::new();
     for header in &mut request.headers.0 {
         refuse_in_name(exchange, header)?;
+        if !carries_credentials(&header.name) {
+            refuse_in_value(exchange, header, "in a header that is not for credentials")?;
+            continue;
+        }
         if let Some(swapped) = exchange.context.secrets.put_in(&header.value, host, exchange.destination.port)? {
             header.value = swapped.value;
             used.extend(swapped.names);
@@ -94,11 +98,25 @@ fn put_secrets_in(exchange: &Exchange<'_>, request: &mut Request) -> Result<(), 
 fn refuse_placeholders(exchange: &Exchange<'_>, headers: &Headers) -> Result<(), Refusal> {
     for header in &headers.0 {
         refuse_in_name(exchange, header)?;
-        if let Some(name) = exchange.context.secrets.find(&header.value) {
-            return Err(Refusal::Placeholder { name: name.to_owned(), place: "in a header, without encryption" });
-        }
+        refuse_in_value(exchange, header, "in a header, without encryption")?;
     }
     Ok(())
+}
+
+/// Whether a header is one that servers read credentials from and do not keep: what they keep beside a stored object
+/// could be read again from elsewhere.
+fn carries_credentials(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_kept = name.contains("-meta-");
+    let speaks_of_keys = ["key", "token", "secret", "auth"].iter().any(|word| name.ends_with(word));
+    name == "authorization" || (speaks_of_keys && !is_kept)
+}
+
+fn refuse_in_value(exchange: &Exchange<'_>, header: &Header, place: &'static str) -> Result<(), Refusal> {
+    match exchange.context.secrets.find(&header.value) {
+        Some(name) => Err(Refusal::Placeholder { name: name.to_owned(), place }),
+        None => Ok(()),
+    }
 }
 
 fn refuse_in_name(exchange: &Exchange<'_>, header: &Header) -> Result<(), Refusal> {
@@ -126,4 +144,19 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
         }
     }
     decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_into_headers_for_credentials_only() {
+        for name in ["Authorization", "X-Api-Key", "api-key", "PRIVATE-TOKEN", "x-goog-api-key", "X-Auth-Token"] {
+            assert!(carries_credentials(name), "{name}");
+        }
+        for name in ["X-Amz-Meta-Token", "Content-Type", "User-Agent", "Cookie", "x-goog-meta-key", "If-Match"] {
+            assert!(!carries_credentials(name), "{name}");
+        }
+    }
 }

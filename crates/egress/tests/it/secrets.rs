@@ -306,7 +306,7 @@ async fn without_encryption_no_value_and_no_placeholder_leaves() {
         plan.secrets = vec![rule("key", VALUE, &["api.test"])];
         let mut site = plan.start();
         let mut stream = site.connect("api.test", 80).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: api.test\r\nx: mq_key_0123456789\r\n\r\n").await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: api.test\r\nx-api-key: mq_key_0123456789\r\n\r\n").await.unwrap();
         assert!(read_all(stream).await.starts_with(b"HTTP/1.1 403"));
 
         let mut stream = site.connect("api.test", 6379).await.unwrap();
@@ -345,7 +345,7 @@ async fn what_cannot_be_scrubbed_or_believed_is_not_passed_on() {
             plan.secrets = vec![rule("key", VALUE, &["api.test"])];
             plan.trust = Trust::Roots(vec![trust]);
             let mut site = plan.start();
-            let text = "GET / HTTP/1.1\r\nhost: api.test\r\nx: mq_key_0123456789\r\n\r\n";
+            let text = "GET / HTTP/1.1\r\nhost: api.test\r\nx-api-key: mq_key_0123456789\r\n\r\n";
             let answer = request(&mut site, text).await;
             assert!(answer.starts_with("HTTP/1.1 502") && answer.contains("TLS failed"), "{answer}");
             site.broker.close().await;

@@ -23,7 +23,7 @@ pub const PURPOSE: &str = "masque/handoff/v1";
 /// The largest package, in bytes.
 pub const MAX_BYTES: usize = 32 << 20;
 /// The largest content of a package when unpacked, in bytes.
-pub const MAX_DECODED_BYTES: usize = 128 << 20;
+pub const MAX_DECODED_BYTES: usize = 16 << 20;
 
 const MAGIC: &[u8; 4] = b"MSQH";
 const VERSION: u8 = 1;
