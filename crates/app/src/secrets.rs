@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    App, Error, audit,
+    App, Error, audit, home,
     host::Host,
     keys::{self, Sealed},
 };
@@ -78,6 +78,8 @@ pub enum Standing {
     NotGranted,
     /// There is no value.
     NotSet,
+    /// It was granted, and the persona's key was revoked.
+    Revoked,
 }
 
 impl App {
@@ -203,15 +205,19 @@ pub(crate) fn held(host: &Host, persona: &Persona) -> Result<(Vec<HeldSecret>, V
         return Ok((held, diagnostics));
     }
     let file = read(host)?;
-    for grant in &persona.secrets {
+    for (grant, standing) in standings_in(host, &file, persona)? {
         let name = &grant.name;
-        let (why, hint) = match (standing_in(&file, persona, grant), file.secrets.get(name)) {
+        let (why, hint) = match (standing, file.secrets.get(name)) {
             (Standing::Granted, Some(sealed)) => {
                 let value = keys::unseal(host, &sealed_name(name), sealed)?;
-                held.push(HeldSecret { grant: grant.clone(), value });
+                held.push(HeldSecret { grant, value });
                 continue;
             }
             (Standing::Granted | Standing::NotSet, _) => ("has no value", format!("masque secret set {name}")),
+            (Standing::Revoked, _) => (
+                "is kept from it, for its key was revoked",
+                format!("masque persona identity {} --rotate", persona.name),
+            ),
             (Standing::NotGranted, _) => {
                 ("is not granted to this persona", format!("masque secret grant {name} {}", persona.name))
             }
@@ -231,8 +237,19 @@ pub(crate) fn held(host: &Host, persona: &Persona) -> Result<(Vec<HeldSecret>, V
 /// # Errors
 /// When the file is damaged.
 pub(crate) fn standings(host: &Host, persona: &Persona) -> Result<Vec<(SecretGrant, Standing)>, Error> {
-    let file = read(host)?;
-    Ok(persona.secrets.iter().map(|grant| (grant.clone(), standing_in(&file, persona, grant))).collect())
+    standings_in(host, &read(host)?, persona)
+}
+
+fn standings_in(host: &Host, file: &SecretFile, persona: &Persona) -> Result<Vec<(SecretGrant, Standing)>, Error> {
+    let standing = |grant: &SecretGrant| (grant.clone(), standing_in(file, persona, grant));
+    let mut standings: Vec<_> = persona.secrets.iter().map(standing).collect();
+    let granted = |standing: &Standing| *standing == Standing::Granted;
+    if standings.iter().any(|(_, standing)| granted(standing)) && home::is_revoked(host, &persona.name)? {
+        for (_, standing) in standings.iter_mut().filter(|(_, standing)| granted(standing)) {
+            *standing = Standing::Revoked;
+        }
+    }
+    Ok(standings)
 }
 
 fn standing_in(file: &SecretFile, persona: &Persona, grant: &SecretGrant) -> Standing {

@@ -101,6 +101,16 @@ pub fn icon(host: &Host, persona: &Persona) -> Result<Option<Icon>, Error> {
     icon_of(homes.find(&name)?.as_ref(), persona)
 }
 
+/// Whether the key that a persona has now was revoked.
+///
+/// # Errors
+/// When a key or the registry cannot be read.
+pub(crate) fn is_revoked(host: &Host, persona: &str) -> Result<bool, Error> {
+    let homes = Homes::open(&host.home, super::passphrase(host).as_ref())?;
+    let registry = homes.identities().registry()?;
+    Ok(registry.entry(persona).is_some_and(|entry| registry.is_revoked(&entry.card.card().public_key)))
+}
+
 pub(super) fn icon_of(home: Option<&Home>, persona: &Persona) -> Result<Option<Icon>, Error> {
     if let Some(icon) = home.map(Home::icon).transpose()?.flatten() {
         return Ok(Some(icon));

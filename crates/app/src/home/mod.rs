@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 pub use health::{Check, State};
 pub use identity::icon;
+pub(crate) use identity::is_revoked;
 
 use crate::{App, Error, audit, host::Host};
 

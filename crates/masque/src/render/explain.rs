@@ -78,6 +78,7 @@ fn secret(answer: &SecretAnswer) -> String {
         Standing::Changed => "granted on other terms, so not used",
         Standing::NotGranted => "not granted",
         Standing::NotSet => "has no value",
+        Standing::Revoked => "granted, and kept from it: its key was revoked",
     };
     format!("{}: {standing}, {way}", grant.name)
 }

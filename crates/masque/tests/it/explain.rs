@@ -58,7 +58,7 @@ fn decisions_are_explained_by_layer() {
     rules  allow  the persona's file lists the tool and no rule restricts it
     mode   deny   mode plan: only what reads is allowed
     $ masque explain tester --tool web.fetch --json
-    {"persona":"tester","tool":"web.fetch","effect":"pure","visible":false,"verdict":"deny","reason":"`web.fetch` is not among the persona's tools","layers":[{"layer":"tools","verdict":"deny","reason":"`web.fetch` is not among the persona's tools"},{"layer":"rules","verdict":"allow","reason":"the persona's file lists the tool and no rule restricts it"},{"layer":"ceiling","verdict":"ask","reason":"ceiling of the run: ask web.fetch"}]}
+    {"persona":"tester","tool":"web.fetch","effect":"pure","visible":false,"verdict":"deny","reason":"`web.fetch` is not among the persona's tools","layers":[{"layer":"tools","verdict":"deny","reason":"`web.fetch` is not among the persona's tools"},{"layer":"rules","verdict":"ask","reason":"default: what can change something or reach out is asked"},{"layer":"ceiling","verdict":"ask","reason":"ceiling of the run: ask web.fetch"}]}
     $ masque explain tester --as-child-of architect
     ! error: persona `architect` may not call `tester`: it may call engineer, codex, reviewer, security
     ! hint: `masque: { delegate: { to: [ … ] } }` in its file says whom it may call

@@ -116,3 +116,27 @@ fn walk(directory: &std::path::Path) -> Vec<Vec<u8>> {
     }
     found
 }
+
+#[test]
+fn a_persona_whose_key_was_revoked_loses_its_secrets_until_it_has_a_new_one() {
+    let masque = Masque::new();
+    let persona = "---\nname: caller\ndescription: Calls.\nmasque:\n  sandbox: { net: { allow: [api.example.org] } }\n  \
+                   secrets: [{ name: API_TOKEN, hosts: [api.example.org] }]\n---\nYou call.\n";
+    fs_err::create_dir_all(masque.path("project/.agents/agents")).unwrap();
+    fs_err::write(masque.path("project/.agents/agents/caller.md"), persona).unwrap();
+    masque.session(
+        "masque trust
+         printf 'canary-91c2' | masque secret set API_TOKEN
+         masque secret grant API_TOKEN caller
+         masque persona identity caller",
+    );
+    let standing = || {
+        let explained = masque.json("masque explain caller --json");
+        explained["secrets"][0]["standing"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(standing(), "granted");
+    masque.session("masque persona identity caller --revoke 'the machine was lost'");
+    assert_eq!(standing(), "revoked");
+    masque.session("masque persona identity caller --rotate");
+    assert_eq!(standing(), "granted");
+}
