@@ -9,11 +9,7 @@ use std::{
 };
 
 use masque_engine::{compaction, state::State};
-use masque_home::{
-    home::Homes,
-    identity::{KeyPair, PublicKey, Signature},
-    seal::Passphrase,
-};
+use masque_home::identity::{KeyPair, PublicKey, Signature};
 use masque_persona::handoff::{self, Opened, PURPOSE};
 pub use masque_persona::handoff::{Artifact, Handoff, ReplyTo, Source};
 use masque_types::{
@@ -28,7 +24,7 @@ use masque_types::{
 
 use serde_json::json;
 
-use crate::{App, Error, audit, host::Host, runs::check_task};
+use crate::{App, Error, audit, home, host::Host, runs::check_task};
 
 /// Tokens of history that go with a task at most.
 pub const HISTORY_TOKENS: u64 = 20_000;
@@ -140,8 +136,7 @@ fn refused(error: handoff::Error) -> Error {
 /// The installation's key.
 fn installation(host: &Host) -> Result<KeyPair, Error> {
     let failed = |error: masque_home::Error| Error::environment(error.to_string());
-    let passphrase = host.variable("MASQUE_SEAL_PASSPHRASE").map(Passphrase::new);
-    let homes = Homes::open(&host.home, passphrase.as_ref()).map_err(failed)?;
+    let homes = home::open(host).map_err(failed)?;
     Ok(homes.identities().installation().clone())
 }
 

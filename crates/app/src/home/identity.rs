@@ -1,7 +1,7 @@
 //! Who personas are: their icons and their identities.
 
 use masque_home::{
-    home::{Home, Homes},
+    home::Home,
     icon::Icon,
     identity::{SignedCard, Subject},
     name::Name,
@@ -97,7 +97,7 @@ pub fn icon(host: &Host, persona: &Persona) -> Result<Option<Icon>, Error> {
     if !host.home.join("personas").join(name.as_str()).is_dir() {
         return icon_of(None, persona);
     }
-    let homes = Homes::open(&host.home, super::passphrase(host).as_ref())?;
+    let homes = super::open(host)?;
     icon_of(homes.find(&name)?.as_ref(), persona)
 }
 
@@ -106,7 +106,7 @@ pub fn icon(host: &Host, persona: &Persona) -> Result<Option<Icon>, Error> {
 /// # Errors
 /// When a key or the registry cannot be read.
 pub(crate) fn is_revoked(host: &Host, persona: &str) -> Result<bool, Error> {
-    let homes = Homes::open(&host.home, super::passphrase(host).as_ref())?;
+    let homes = super::open(host)?;
     let registry = homes.identities().registry()?;
     Ok(registry.entry(persona).is_some_and(|entry| registry.is_revoked(&entry.card.card().public_key)))
 }

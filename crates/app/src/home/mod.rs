@@ -33,9 +33,14 @@ pub(crate) fn passphrase(host: &Host) -> Option<Passphrase> {
     host.variable("MASQUE_SEAL_PASSPHRASE").map(Passphrase::new)
 }
 
+/// The homes below Masque's home.
+pub(crate) fn open(host: &Host) -> Result<Homes, masque_home::Error> {
+    Homes::open(&host.home, passphrase(host).as_ref())
+}
+
 impl App {
     fn homes(&self) -> Result<Homes, Error> {
-        Ok(Homes::open(&self.host.home, passphrase(&self.host).as_ref())?)
+        Ok(open(&self.host)?)
     }
 
     /// The home of a persona that has one.
