@@ -8,7 +8,7 @@ use masque_app::{
 };
 use masque_types::policy::{Rule, Verdict};
 
-use super::Context;
+use super::{Context, given};
 use crate::{exit::Exit, render};
 
 #[derive(Debug, clap::Args)]
@@ -38,8 +38,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The options among the arguments, as configuration of the highest layer.
     pub(crate) fn settings(&self) -> Vec<Argument> {
-        let mode = self.mode.clone();
-        mode.map(|text| Argument { key: "run.mode", text, origin: "--mode".to_owned() }).into_iter().collect()
+        given(&[("run.mode", "--mode", &self.mode)])
     }
 }
 

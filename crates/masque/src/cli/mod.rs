@@ -195,6 +195,14 @@ fn log_to_standard_error(filter: Option<&str>) {
     }
 }
 
+/// Those of a command's arguments that were given, as configuration of the highest layer: option, argument, value.
+pub(crate) fn given(options: &[(&'static str, &str, &Option<String>)]) -> Vec<Argument> {
+    let argument = |&(key, origin, text): &(&'static str, &str, &Option<String>)| {
+        Some(Argument { key, text: text.clone()?, origin: origin.to_owned() })
+    };
+    options.iter().filter_map(argument).collect()
+}
+
 /// What every command starts from.
 pub(crate) struct Context {
     pub(crate) host: Host,

@@ -21,7 +21,7 @@ use masque_types::{
 use super::{
     Context,
     drive::{Answers, DriveArguments, Output, drive},
-    handoff,
+    given, handoff,
 };
 use crate::{exit::Exit, render};
 
@@ -54,6 +54,9 @@ pub(crate) struct Arguments {
     /// What is done where no rule speaks: plan, default, accept-edits, auto
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
+    /// Give programs neither network nor secrets, whatever persona files say
+    #[arg(long)]
+    offline: bool,
     /// Tools that are denied in this run, by name or pattern
     #[arg(long, value_name = "TOOL")]
     deny: Vec<String>,
@@ -79,19 +82,17 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The options among the arguments, as configuration of the highest layer.
     pub(crate) fn settings(&self) -> Vec<Argument> {
-        let given = [
+        let options = [
             ("model.default", "--model", &self.model),
             ("sandbox.mode", "--sandbox", &self.sandbox),
             ("run.mode", "--mode", &self.mode),
+            ("run.network", "--offline", &self.offline.then(|| "none".to_owned())),
             ("run.steps", "--max-steps", &self.max_steps),
             ("run.tokens", "--max-tokens", &self.max_tokens),
             ("run.usd", "--max-usd", &self.max_usd),
             ("run.wall", "--max-time", &self.max_time),
         ];
-        let given = given
-            .into_iter()
-            .filter_map(|(key, origin, text)| Some(Argument { key, text: text.clone()?, origin: origin.to_owned() }));
-        given.collect()
+        given(&options)
     }
 }
 

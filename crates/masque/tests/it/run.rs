@@ -347,3 +347,14 @@ fn the_model_is_the_named_one_else_the_personas_else_the_configured_one() {
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), answer, "{line}: {output:?}");
     }
 }
+
+#[test]
+fn a_run_without_network_says_so_in_its_journal() {
+    let masque = Masque::new();
+    masque.session("masque run tester -p Hello --offline");
+    let journal = String::from_utf8(masque.shell("masque runs export last").stdout).unwrap();
+    assert!(
+        journal.contains(r#""offline":true"#) && journal.contains(r#"{"effect":"deny","tool":"web.fetch"}"#),
+        "{journal}"
+    );
+}

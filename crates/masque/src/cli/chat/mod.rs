@@ -43,7 +43,7 @@ use self::{
     session::{Session, Signals, Terms},
     view::View,
 };
-use super::Context;
+use super::{Context, given};
 use crate::{
     chat::{screen::Abilities, text::Line},
     exit::Exit,
@@ -86,16 +86,13 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The options among the arguments, as configuration of the highest layer.
     pub(crate) fn settings(&self) -> Vec<Argument> {
-        let given = [
+        let options = [
             ("model.default", "--model", &self.model),
             ("sandbox.mode", "--sandbox", &self.sandbox),
             ("run.mode", "--mode", &self.mode),
             ("run.network", "--offline", &self.offline.then(|| "none".to_owned())),
         ];
-        let given = given
-            .into_iter()
-            .filter_map(|(key, origin, text)| Some(Argument { key, text: text.clone()?, origin: origin.to_owned() }));
-        given.collect()
+        given(&options)
     }
 }
 
