@@ -36,6 +36,10 @@ pub enum Channel {
     Timeout,
     /// A flag given when the run was started, such as `--approve`.
     Flag,
+    /// A tool call of an MCP client: what sent it may be a model, so it is no proof of a person.
+    Mcp,
+    /// An answer to a form that an MCP client showed: hooks and settings of clients answer such forms too.
+    Elicitation,
 }
 
 impl Channel {
@@ -46,6 +50,27 @@ impl Channel {
             Self::Cli => "cli",
             Self::Timeout => "timeout",
             Self::Flag => "flag",
+            Self::Mcp => "mcp",
+            Self::Elicitation => "elicitation",
         }
     }
+}
+
+/// From where an instruction reached Masque.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// From a program of the same user on this machine, over its standard streams or a terminal.
+    Local,
+    /// Over a network connection, with a token.
+    Remote,
+}
+
+/// Who asks, and from where. Authority of remote callers is smaller, whatever they are called.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub reach: Reach,
 }

@@ -121,6 +121,18 @@ id!(
     /// One command in a run's inbox.
     CommandId, "command", "cmd_"
 );
+id!(
+    /// One remembered document, derived from its namespace and source.
+    DocumentId, "document", "doc_"
+);
+id!(
+    /// One proposal for a standard.
+    ProposalId, "proposal", "prp_"
+);
+id!(
+    /// One access token of this server; the token itself is a secret and is stored as a digest only.
+    TokenId, "token", "tok_"
+);
 
 /// Position of an event in its run's journal, from 1 on. 0 means "before the first".
 pub type Seq = u64;

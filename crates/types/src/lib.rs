@@ -1,7 +1,8 @@
 //! The nouns of Masque as plain data, and the seams between its parts.
 //!
-//! Owns: ids, personas, policies, messages, tools, runs, events, approvals, costs, diagnostics, and the traits
-//! [`model::Model`] and [`tool::Toolbox`]. Leaves out everything that acts: no I/O, no clock, no randomness, no
+//! Owns: ids, personas, policies, messages, tools, runs, jobs, events, approvals, memories, standards, costs, diagnostics,
+//! and the traits
+//! [`model::Model`], [`tool::Toolbox`] and [`memory::Embedder`]. Leaves out everything that acts: no I/O, no clock, no randomness, no
 //! runtime. Whoever needs the time or a new id passes it in.
 
 pub mod actor;
@@ -13,12 +14,15 @@ pub mod digest;
 pub mod event;
 pub mod id;
 pub mod instruction;
+pub mod job;
+pub mod memory;
 pub mod message;
 pub mod model;
 pub mod persona;
 pub mod policy;
 pub mod run;
 pub mod secret;
+pub mod standard;
 pub mod time;
 pub mod tool;
 

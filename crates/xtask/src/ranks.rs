@@ -6,7 +6,7 @@ use crate::metadata::{Metadata, Package};
 const BESIDE: [&str; 3] = ["testkit", "xtask", "bench"];
 
 /// The rank of each crate. A new crate gets its place here.
-const RANKS: [(&str, u8); 12] = [
+const RANKS: [(&str, u8); 15] = [
     ("types", 0),
     ("store", 1),
     ("gateway", 1),
@@ -14,8 +14,11 @@ const RANKS: [(&str, u8); 12] = [
     ("egress", 1),
     ("container", 1),
     ("home", 1),
+    ("extract", 1),
+    ("embed", 1),
     ("persona", 2),
     ("tools", 2),
+    ("memory", 2),
     ("engine", 2),
     ("app", 3),
     ("masque", 4),
