@@ -71,10 +71,10 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
     if env::var_os(python::MCP_VARIABLE).is_none() {
         run.env(python::MCP_VARIABLE, python::with_mcp_sdk()?);
     }
-    if env::var_os(node::MCP_VARIABLE).is_none()
-        && let Some(modules) = node::with_mcp_servers()?
-    {
-        run.env(node::MCP_VARIABLE, modules);
+    for set in node::SETS.iter().filter(|set| env::var_os(set.variable).is_none()) {
+        if let Some(modules) = set.provide()? {
+            run.env(set.variable, modules);
+        }
     }
     if env::var_os(VARIABLE).is_some() {
         return exit_code(&mut run, program);
