@@ -32,6 +32,7 @@ pub mod rotation;
 pub mod runs;
 pub mod secrets;
 pub mod sessions;
+pub mod standards;
 pub mod tools;
 pub mod trust;
 mod worker;

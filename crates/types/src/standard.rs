@@ -70,6 +70,8 @@ pub struct Proposal {
     pub project: String,
     /// The project's directory when it was proposed, absolute.
     pub directory: String,
+    /// The file that it makes or changes, relative to that directory.
+    pub file: String,
     /// Which standard.
     pub standard: StandardKey,
     /// Its title.
@@ -79,7 +81,8 @@ pub struct Proposal {
     pub tags: Vec<String>,
     /// The Markdown text, without front matter.
     pub content: String,
-    /// Digest of everything that a decision is about: standard, title, tags, content.
+    /// Digest of everything that a decision is about: project, file, standard, title, tags, content, and the file that it
+    /// changes. Whoever decides names it.
     pub digest: Digest,
     /// Digest of the file that it would change; absent for a new one. A decision on anything else is void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
