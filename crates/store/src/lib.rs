@@ -13,6 +13,7 @@ mod faults;
 mod inbox;
 mod journal;
 mod lease;
+mod memory;
 mod postgres_writer;
 mod record;
 mod run_keys;
@@ -27,6 +28,11 @@ mod write;
 
 pub use error::Error;
 pub use faults::{FaultPoint, Faults};
+pub use memory::{
+    ChunkKey, DocumentFilter, ForgetFilter, Forgotten, ForgottenDocument, Hit, MemoryFilter, MemoryStats,
+    NamespaceStats, NewChunk, NewDocument, Put, StoredChunk, StoredModel, TextQuery, Unembedded, VectorQuery,
+    VectorSupport,
+};
 pub use record::{
     Append, ApprovalFilter, AuditBreak, AuditEntry, AuditReport, Claim, ClaimRequest, Lease, NewAudit, NewRun,
     RunFilter, RunHead, Sent,

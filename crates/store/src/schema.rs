@@ -15,6 +15,7 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "runs", sql: include_str!("migrations/0001_runs.sql") },
     Migration { number: 2, name: "conversations", sql: include_str!("migrations/0002_conversations.sql") },
+    Migration { number: 3, name: "memory", sql: include_str!("migrations/0003_memory.sql") },
 ];
 
 /// Where applied migrations are recorded.
