@@ -131,7 +131,7 @@ fn read_entry(mut row: Row) -> Result<AuditEntry, Error> {
     Ok(AuditEntry { number, what, digest: row.digest()? })
 }
 
-fn read_actor(text: &str) -> Option<Actor> {
+pub(crate) fn read_actor(text: &str) -> Option<Actor> {
     match text.split_once(':') {
         Some(("user", name)) => Some(Actor::User(name.to_owned())),
         Some(("persona", name)) => Some(Actor::Persona(name.to_owned())),

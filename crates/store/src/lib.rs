@@ -15,6 +15,7 @@ mod journal;
 mod lease;
 mod memory;
 mod postgres_writer;
+mod proposals;
 mod record;
 mod run_keys;
 mod runs;
@@ -33,6 +34,7 @@ pub use memory::{
     NamespaceStats, NewChunk, NewDocument, Put, StoredChunk, StoredModel, TextQuery, Unembedded, VectorQuery,
     VectorSupport,
 };
+pub use proposals::{DecideProposal, ProposalQuery, StandardUses, Unwritten};
 pub use record::{
     Append, ApprovalFilter, AuditBreak, AuditEntry, AuditReport, Claim, ClaimRequest, Lease, NewAudit, NewRun,
     RunFilter, RunHead, Sent,

@@ -138,7 +138,11 @@ impl Store {
         }
     }
 
-    async fn write(&self, write: Write) -> Result<Outcome, Error> {
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    pub(crate) async fn write(&self, write: Write) -> Result<Outcome, Error> {
         self.submit(write).await.unwrap_or(Err(Error::Closed))
     }
 
@@ -348,7 +352,7 @@ impl Store {
 }
 
 /// The writer answers each write with its own kind of outcome; this is said when it did not.
-fn mixed_up() -> Error {
+pub(crate) fn mixed_up() -> Error {
     Error::unreadable("the answer of the store's writer", "it belongs to another kind of write")
 }
 

@@ -9,7 +9,9 @@ use masque_types::{
     time::Timestamp,
 };
 
-use crate::{Error, Faults, audit, audit::StoredAudit, inbox, journal, lease, record::Claim, session::Session};
+use crate::{
+    Error, Faults, audit, audit::StoredAudit, inbox, journal, lease, proposals, record::Claim, session::Session,
+};
 
 /// One write.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) enum Write {
     Release { run: RunId, epoch: Epoch },
     Send { id: CommandId, run: RunId, command: String, at: Timestamp },
     Audit(StoredAudit),
+    Proposals(Box<proposals::Change>),
 }
 
 /// What a write gave.
@@ -31,6 +34,7 @@ pub(crate) enum Outcome {
     Claim(Claim),
     ClaimedNext(Option<(RunId, Epoch)>),
     Renewed(bool),
+    Changed(bool),
 }
 
 impl Write {
@@ -40,7 +44,7 @@ impl Write {
             Self::Create(new) => (Some(new.id()), None),
             Self::Append(append) => (Some(append.run()), Some(append)),
             Self::Send { run, .. } | Self::Release { run, .. } => (Some(*run), None),
-            Self::Claim { .. } | Self::ClaimNext { .. } | Self::Renew { .. } | Self::Audit(_) => (None, None),
+            _ => (None, None),
         };
         own.into_iter().chain(append.into_iter().flat_map(|append| append.receivers()))
     }
@@ -60,6 +64,7 @@ impl Write {
             Self::Send { id, run, command, at } => {
                 inbox::send(session, *id, *run, command, *at).await.map(|()| Outcome::Done)
             }
+            Self::Proposals(change) => proposals::apply(session, change).await.map(Outcome::Changed),
             Self::Audit(entry) => audit::append(session, std::slice::from_ref(entry)).await.map(|()| Outcome::Done),
         }
     }
