@@ -5,6 +5,7 @@
 mod dependencies;
 mod docs;
 mod metadata;
+mod minilm;
 mod node;
 mod postgres;
 mod python;

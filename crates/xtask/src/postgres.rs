@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{node, python};
+use crate::{minilm, node, python};
 
 /// The variable in which tests look for the server.
 const VARIABLE: &str = "MASQUE_TEST_POSTGRES";
@@ -70,6 +70,9 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
     }
     if env::var_os(python::MCP_VARIABLE).is_none() {
         run.env(python::MCP_VARIABLE, python::with_mcp_sdk()?);
+    }
+    if env::var_os(minilm::VARIABLE).is_none() {
+        run.env(minilm::VARIABLE, minilm::provide()?);
     }
     for set in node::SETS.iter().filter(|set| env::var_os(set.variable).is_none()) {
         if let Some(modules) = set.provide()? {
