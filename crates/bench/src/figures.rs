@@ -41,6 +41,10 @@ pub(crate) enum Unit {
     Bytes,
     /// A share or a count per something: less is better.
     Share,
+    /// A measure from 0 to 1, or a difference of two; what stands beside it is compared by difference.
+    Quality,
+    /// How many.
+    Count,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +65,12 @@ impl Row {
         Self { what: what.into(), unit, value, goal: None, beside: Vec::new() }
     }
 
+    /// Says more of what was measured.
+    pub(crate) fn named(mut self, what: impl FnOnce(&str) -> String) -> Self {
+        self.what = what(&self.what);
+        self
+    }
+
     pub(crate) fn at_most(mut self, goal: f64) -> Self {
         self.goal = Some(Goal::AtMost(goal));
         self
@@ -79,12 +89,19 @@ impl Row {
     fn beside_text(&self) -> String {
         let one = |beside: &Beside| match &beside.value {
             Ok(value) => {
-                let times = if self.unit == Unit::PerSecond { self.value / value } else { value / self.value };
-                format!("{}: {} ({})", beside.who, self.unit.text(*value), times_text(times))
+                format!("{}: {} ({})", beside.who, self.unit.text(*value), self.compared(*value))
             }
             Err(reason) => format!("{}: not measured, {reason}", beside.who),
         };
         self.beside.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
+    fn compared(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Quality => format!("{:+.3}", self.value - value),
+            Unit::PerSecond => times_text(self.value / value),
+            _ => times_text(value / self.value),
+        }
     }
 
     fn goal_text(&self) -> String {
@@ -108,6 +125,9 @@ impl Unit {
             Self::Bytes if value >= 1e6 => format!("{:.1} MB", value / 1e6),
             Self::Bytes => format!("{:.1} kB", value / 1e3),
             Self::Share => format!("{value:.2}"),
+            Self::Quality if value.is_nan() => String::new(),
+            Self::Quality => format!("{value:.3}"),
+            Self::Count => thousands(value),
         }
     }
 }
@@ -144,7 +164,7 @@ impl fmt::Display for Section {
 pub(crate) fn page(sections: &str, places: &Places) -> String {
     format!(
         "Measured on {}. The machine was shared with other work: read the ratios, not the absolute figures. \
-         In brackets: how many times better Masque is than what stands beside it.\n{sections}",
+         In brackets: how many times better Masque is than what stands beside it, or by how much for measures from 0 to 1.\n{sections}",
         places.machine()
     )
 }
@@ -181,6 +201,7 @@ mod tests {
                     .beside("Peer", Ok(5.0))
                     .beside("Other", Err("it is missing".to_owned())),
                 Row::new("size", Unit::Bytes, 40_500_000.0),
+                Row::new("found", Unit::Quality, 0.75).beside("Peer", Ok(0.8)),
             ],
         };
         let text = section.to_string();
@@ -192,6 +213,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| size | 40.5 MB |  |  |"), "{text}");
+        assert!(text.contains("| found | 0.750 | Peer: 0.800 (-0.050) |  |"), "{text}");
     }
 
     #[test]

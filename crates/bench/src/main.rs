@@ -16,6 +16,7 @@ mod job;
 mod many;
 mod places;
 mod process;
+mod retrieval;
 mod sandbox;
 mod start;
 mod statistics;
@@ -41,6 +42,8 @@ struct Arguments {
     /// Directory in which peers are installed
     #[arg(long, env = "XDG_CACHE_HOME", value_name = "DIR")]
     cache: Option<PathBuf>,
+    #[command(flatten)]
+    retrieval: retrieval::Options,
     /// One measured piece of work, as a process of its own
     #[arg(long, hide = true)]
     job: Option<String>,
@@ -61,10 +64,11 @@ enum Chosen {
     Home,
     Gateway,
     Footprint,
+    Retrieval,
 }
 
 impl Chosen {
-    fn measure(self, places: &Places) -> anyhow::Result<Section> {
+    fn measure(self, places: &Places, retrieval: &retrieval::Options) -> anyhow::Result<Section> {
         match self {
             Self::Start => start::measure(places),
             Self::Steps => steps::measure(places),
@@ -79,6 +83,7 @@ impl Chosen {
             Self::Home => home::measure(),
             Self::Gateway => gateway::measure(),
             Self::Footprint => footprint::measure(places),
+            Self::Retrieval => retrieval::measure(places, retrieval),
         }
     }
 }
@@ -94,7 +99,7 @@ fn main() -> anyhow::Result<()> {
     let mut text = String::new();
     for chosen in chosen {
         let begun = Instant::now();
-        let section = chosen.measure(&places)?.to_string();
+        let section = chosen.measure(&places, &arguments.retrieval)?.to_string();
         say(&format!("{section}\n({:.0} s)\n", begun.elapsed().as_secs_f64()))?;
         text.push_str(&section);
     }

