@@ -31,11 +31,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, Error> {
 }
 
 fn guess(bytes: &[u8]) -> (&'static Encoding, &[u8], bool) {
-    if std::str::from_utf8(bytes).is_ok() {
-        return (UTF_8, bytes, false);
-    }
+    // Western text in UTF-16 is valid UTF-8 too, full of zeros.
     if let Some(encoding) = without_mark(bytes) {
         return (encoding, bytes, true);
+    }
+    if std::str::from_utf8(bytes).is_ok() {
+        return (UTF_8, bytes, false);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);

@@ -55,7 +55,8 @@ pub(crate) fn write(pages: &[Page], limits: &Limits) -> (Found, Option<String>) 
         let mut before: Option<&Line> = None;
         for line in page {
             let level = levels.iter().position(|size| *size == rounded(line.size) && is_heading(line, body));
-            let joins = before.is_some_and(|before| belong_together(before, line));
+            // A sentence goes on over the page's end.
+            let joins = before.map_or(level.is_none(), |before| belong_together(before, line));
             if !joins {
                 flush(&mut text, &mut paragraph);
             }
@@ -73,7 +74,6 @@ pub(crate) fn write(pages: &[Page], limits: &Limits) -> (Found, Option<String>) 
             }
             before = Some(line);
         }
-        // A sentence goes on over the page's end.
         if paragraph.ends_with(['.', '!', '?', ':', ';']) || text.is_full() {
             flush(&mut text, &mut paragraph);
         }
@@ -251,15 +251,15 @@ mod tests {
 
     #[test]
     fn running_titles_are_left_out_and_sentences_cross_pages() {
-        let pages: Vec<Page> = (1..=4)
-            .map(|number| {
+        let pages: Vec<Page> = (0..4)
+            .map(|number: usize| {
                 page(&[
                     (8.0, 0.0, &format!("Report 2024 page {number}")),
                     (10.0, 40.0, &format!("Body of {number} goes")),
-                    (10.0, 12.0, "on"),
+                    (10.0, 12.0, ["on", "further", "and", "ends"][number]),
                 ])
             })
             .collect();
-        check(&pages, "Body of 1 goes on Body of 2 goes on Body of 3 goes on Body of 4 goes on\n");
+        check(&pages, "Body of 0 goes on Body of 1 goes further Body of 2 goes and Body of 3 goes ends\n");
     }
 }

@@ -1,10 +1,13 @@
-//! What the tests of Masque share: stores on both databases, disks that are too small, sample runs, fake providers.
+//! What the tests of Masque share: stores on both databases, disks that are too small, sample runs, fake providers,
+//! documents of office programs.
 //! Leaves out every assertion about a single crate, which stands in that crate's tests.
 
 #[cfg(feature = "store")]
 pub mod database;
 #[cfg(feature = "store")]
 pub mod disk;
+#[cfg(feature = "documents")]
+pub mod documents;
 pub mod providers;
 #[cfg(feature = "store")]
 pub mod sample;
