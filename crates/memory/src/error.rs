@@ -52,4 +52,20 @@ pub enum Error {
     /// The file of an export could not be read or written.
     #[error("the export: {0}")]
     Io(#[from] std::io::Error),
+    /// The configured directory of standards is none that can be used.
+    #[error("standards.directory `{setting}` {problem}")]
+    StandardsDirectory {
+        /// The value.
+        setting: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file of a standard cannot be read or written.
+    #[error("{file} {problem}")]
+    StandardFile {
+        /// The file, from the project on.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
 }

@@ -7,6 +7,7 @@ pub mod chunk;
 mod error;
 pub mod index;
 pub mod search;
+pub mod standards;
 pub mod terms;
 
 pub use error::Error;

@@ -37,10 +37,15 @@ impl Draft {
             return Err("the text is empty: write the pattern, why it is there, and examples".to_owned());
         }
         if content.len() > LONGEST_CONTENT {
-            return Err(format!("the text has {} bytes, at most {LONGEST_CONTENT} are possible: split it", content.len()));
+            return Err(format!(
+                "the text has {} bytes, at most {LONGEST_CONTENT} are possible: split it",
+                content.len()
+            ));
         }
         if content.lines().next().is_some_and(|line| line.trim_end() == "---") {
-            return Err("the text begins with a line `---`: give title and tags by themselves, not as front matter".to_owned());
+            return Err(
+                "the text begins with a line `---`: give title and tags by themselves, not as front matter".to_owned()
+            );
         }
         if [&title, &content].iter().any(|text| text.contains('\0')) {
             return Err("the text holds a NUL character".to_owned());
@@ -52,9 +57,13 @@ impl Draft {
 fn checked_tags(tags: &[String]) -> Result<Vec<String>, String> {
     let mut checked: Vec<String> = Vec::new();
     for tag in tags.iter().map(|tag| tag.trim()).filter(|tag| !tag.is_empty()) {
-        let is_plain = tag.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '+' | '#' | ' '));
+        let is_plain =
+            tag.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.' | '+' | '#' | ' '));
         if tag.len() > LONGEST_TAG || !is_plain {
-            return Err(format!("`{}` is no tag: at most {LONGEST_TAG} letters, digits, `-`, `_`, `.`, `+`, `#`", tag.escape_debug()));
+            return Err(format!(
+                "`{}` is no tag: at most {LONGEST_TAG} letters, digits, `-`, `_`, `.`, `+`, `#`",
+                tag.escape_debug()
+            ));
         }
         if !checked.iter().any(|known| known == tag) {
             checked.push(tag.to_owned());
@@ -105,7 +114,8 @@ mod tests {
         let of = |project: &str, file: &str, key: &StandardKey, draft: &Draft, base: Option<&Digest>| {
             digest(project, file, key, draft, base)
         };
-        let mut all = vec![of("p", "f", &key, &draft, None), of("q", "f", &key, &draft, None), of("p", "g", &key, &draft, None)];
+        let mut all =
+            vec![of("p", "f", &key, &draft, None), of("q", "f", &key, &draft, None), of("p", "g", &key, &draft, None)];
         all.push(of("p", "f", &parse("a/c").unwrap(), &draft, None));
         all.push(of("p", "f", &key, &Draft { title: "Other".into(), ..draft.clone() }, None));
         all.push(of("p", "f", &key, &Draft { tags: vec![], ..draft.clone() }, None));

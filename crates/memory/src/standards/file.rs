@@ -32,8 +32,7 @@ pub struct StandardFile {
     pub content_line: u32,
 }
 
-const KEYS: [&str; 8] =
-    ["domain", "topic", "title", "tags", "created_by", "approved_by", "created_at", "updated_at"];
+const KEYS: [&str; 8] = ["domain", "topic", "title", "tags", "created_by", "approved_by", "created_at", "updated_at"];
 
 /// Reads a file. Whatever is wrong with its front matter is a diagnostic with its line, and the text is a standard all the
 /// same. `label` is the file's name in diagnostics.
@@ -201,7 +200,9 @@ impl<'a> Front<'a> {
         let line = value.defined.line();
         match &value.value {
             Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            Value::String(text) => text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect(),
+            Value::String(text) => {
+                text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect()
+            }
             Value::Null => Vec::new(),
             _ => {
                 self.warn(line, "`tags` has to be a list of texts".to_owned());
@@ -278,11 +279,14 @@ mod tests {
         let text = "---\ndomain: data\ntags: 7\nowner: me\n---\n\n# Use plural nouns\n\nPaths are plural.\n";
         let (file, diagnostics) = read("a.md", &api(), text);
         let shown: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, [
-            "a.md:4:1: warning: `owner` is no key of a standard: an approved change leaves it out",
-            "a.md:2:1: warning: `domain` says `data`, and the file's path says `architecture`, which counts",
-            "a.md:3:1: warning: `tags` has to be a list of texts",
-        ]);
+        assert_eq!(
+            shown,
+            [
+                "a.md:4:1: warning: `owner` is no key of a standard: an approved change leaves it out",
+                "a.md:2:1: warning: `domain` says `data`, and the file's path says `architecture`, which counts",
+                "a.md:3:1: warning: `tags` has to be a list of texts",
+            ]
+        );
         assert_eq!((file.title.as_str(), file.content_line), ("Use plural nouns", 7));
         assert_eq!(file.content, "# Use plural nouns\n\nPaths are plural.\n");
         let (_, broken) = read("a.md", &api(), "---\ntitle: [\n---\nText\n");

@@ -105,7 +105,11 @@ fn unseen(number: u32, line: &str) -> Option<Finding> {
         points.truncate(3);
         format!("{count} {what} ({})", points.join(", "))
     });
-    Some(Finding::warning(KIND, Some(number), format!("has characters that cannot be seen: {}", words.collect::<Vec<_>>().join(", "))))
+    Some(Finding::warning(
+        KIND,
+        Some(number),
+        format!("has characters that cannot be seen: {}", words.collect::<Vec<_>>().join(", ")),
+    ))
 }
 
 /// What kind of unseen character this is.
@@ -158,7 +162,9 @@ mod tests {
         assert_eq!(messages("<p style=\"display:none\">x</p>").len(), 1);
         assert_eq!(
             messages("a\u{202e}b\u{e0041}"),
-            ["1: has characters that cannot be seen: 1 of a hidden alphabet (U+E0041), 1 that change the direction (U+202E)"]
+            [
+                "1: has characters that cannot be seen: 1 of a hidden alphabet (U+E0041), 1 that change the direction (U+202E)"
+            ]
         );
     }
 

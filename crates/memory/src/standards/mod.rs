@@ -15,7 +15,7 @@ mod rules;
 pub mod secrets;
 mod template;
 
-pub use directory::{Directory, FoundFile, Listing, Replaced, StandardsError};
+pub use directory::{Directory, FoundFile, Listing, Replaced};
 pub use draft::{Draft, LONGEST_CONTENT, MOST_TAGS, diff, digest};
 pub use file::{StandardFile, read, write};
 pub use finding::{Finding, Severity};
@@ -26,7 +26,12 @@ pub use related::{Existing, findings as related};
 /// standards of the project already say or contradict, parts of the template that are missing, size. Secrets are not
 /// among them: see [`secrets::scan`].
 #[must_use]
-pub fn review(own: &masque_types::standard::StandardKey, title: &str, content: &str, others: &[Existing<'_>]) -> Vec<Finding> {
+pub fn review(
+    own: &masque_types::standard::StandardKey,
+    title: &str,
+    content: &str,
+    others: &[Existing<'_>],
+) -> Vec<Finding> {
     let mut findings = injection::findings(content);
     findings.extend(injection::of_title(title));
     findings.extend(related(own, title, content, others));

@@ -42,7 +42,11 @@ pub fn findings(own: &StandardKey, title: &str, content: &str, others: &[Existin
         let shared = share(&shingles, &self::shingles(other.content));
         if shared >= SAME {
             let percent = (shared * 100.0).round();
-            findings.push(Finding::warning("duplicate", None, format!("says {percent} % of what {} says already", other.key)));
+            findings.push(Finding::warning(
+                "duplicate",
+                None,
+                format!("says {percent} % of what {} says already", other.key),
+            ));
         } else if other.key.topic == own.topic {
             let what = format!("{} has the same topic in another domain", other.key);
             findings.push(Finding::note("duplicate", None, what));
@@ -161,17 +165,24 @@ mod tests {
     fn the_opposite_of_a_rule_is_shown() {
         assert_eq!(
             against("security/logging", "Handlers should always log access tokens."),
-            ["demands what another rule forbids: architecture/api-conventions, line 3, says “Handlers must never log access tokens”"]
+            [
+                "demands what another rule forbids: architecture/api-conventions, line 3, says “Handlers must never log access tokens”"
+            ]
         );
         assert_eq!(
             against("data/paths", "Never use plural nouns in paths."),
-            ["forbids what another rule demands: architecture/api-conventions, line 3, says “Paths must use plural nouns”"]
+            [
+                "forbids what another rule demands: architecture/api-conventions, line 3, says “Paths must use plural nouns”"
+            ]
         );
         assert_eq!(
             against("sre/limits", "Responses must time out after 60 seconds."),
-            ["gives another number: architecture/api-conventions, line 5, says “Responses must time out after 30 seconds”"]
+            [
+                "gives another number: architecture/api-conventions, line 5, says “Responses must time out after 30 seconds”"
+            ]
         );
-        let own = against("sre/own", "Retries must be limited to five attempts.\nNever limit retries to five attempts.");
+        let own =
+            against("sre/own", "Retries must be limited to five attempts.\nNever limit retries to five attempts.");
         assert!(own[0].contains("line 2 says"), "{own:?}");
     }
 

@@ -8,7 +8,10 @@ const LONG_TOKENS: usize = 2_000;
 /// A part and the words in headings that announce it.
 const PARTS: [(&str, &[&str]); 4] = [
     ("context", &["context", "why", "background", "problem", "purpose", "motivation", "scope", "when"]),
-    ("pattern", &["pattern", "rule", "standard", "approach", "decision", "guideline", "convention", "requirement", "how"]),
+    (
+        "pattern",
+        &["pattern", "rule", "standard", "approach", "decision", "guideline", "convention", "requirement", "how"],
+    ),
     ("examples", &["example", "sample", "usage"]),
     ("anti-patterns", &["anti", "avoid", "don't", "do not", "never", "pitfall", "mistake", "not to do"]),
 ];
@@ -24,7 +27,11 @@ pub(crate) fn findings(content: &str) -> Vec<Finding> {
     }
     let tokens = content.len().div_ceil(4);
     if tokens > LONG_TOKENS {
-        findings.push(Finding::note("size", None, format!("about {tokens} tokens: better several standards, one for each topic")));
+        findings.push(Finding::note(
+            "size",
+            None,
+            format!("about {tokens} tokens: better several standards, one for each topic"),
+        ));
     }
     findings
 }

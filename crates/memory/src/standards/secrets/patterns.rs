@@ -12,7 +12,11 @@ const PATTERNS: &[(&str, &str, &str)] = &[
     ("GitHub token", "$GITHUB_TOKEN", r"(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})"),
     ("GitLab token", "$GITLAB_TOKEN", r"\b(gl(?:pat|ptt|dt|rt|cbt)-[A-Za-z0-9_-]{20,})"),
     ("Slack token", "$SLACK_TOKEN", r"\b(xox[abeoprs]-[0-9A-Za-z-]{16,})"),
-    ("Slack webhook", "$SLACK_WEBHOOK_URL", r"(hooks\.slack\.com/services/T[0-9A-Z]{6,}/B[0-9A-Z]{6,}/[0-9A-Za-z]{16,})"),
+    (
+        "Slack webhook",
+        "$SLACK_WEBHOOK_URL",
+        r"(hooks\.slack\.com/services/T[0-9A-Z]{6,}/B[0-9A-Z]{6,}/[0-9A-Za-z]{16,})",
+    ),
     ("Stripe key", "$STRIPE_API_KEY", r"\b((?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}|whsec_[0-9A-Za-z+/]{24,})"),
     ("Anthropic key", "$ANTHROPIC_API_KEY", r"\b(sk-ant-[A-Za-z0-9_-]{20,})"),
     ("OpenAI key", "$OPENAI_API_KEY", r"\b(sk-(?:proj-|svcacct-|admin-|or-v1-)?[A-Za-z0-9_-]{32,})"),
@@ -32,7 +36,11 @@ const PATTERNS: &[(&str, &str, &str)] = &[
     ("age key", "$AGE_KEY", r"\b(AGE-SECRET-KEY-1[0-9A-Z]{50,})"),
     ("private key", "$PRIVATE_KEY", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     ("JSON web token", "$JWT", r"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,})"),
-    ("password in a URL", "$DATABASE_URL", r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\x22`<>]*:([^\s/@'\x22`<>]{3,})@[^\s/]"),
+    (
+        "password in a URL",
+        "$DATABASE_URL",
+        r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\x22`<>]*:([^\s/@'\x22`<>]{3,})@[^\s/]",
+    ),
     (
         "authorization header",
         "$TOKEN",
@@ -41,7 +49,8 @@ const PATTERNS: &[(&str, &str, &str)] = &[
 ];
 
 /// Which patterns occur at all, in one pass.
-static SET: LazyLock<Option<RegexSet>> = LazyLock::new(|| RegexSet::new(PATTERNS.iter().map(|(.., pattern)| pattern)).ok());
+static SET: LazyLock<Option<RegexSet>> =
+    LazyLock::new(|| RegexSet::new(PATTERNS.iter().map(|(.., pattern)| pattern)).ok());
 
 static ALL: LazyLock<Vec<Option<Regex>>> =
     LazyLock::new(|| PATTERNS.iter().map(|(.., pattern)| Regex::new(pattern).ok()).collect());

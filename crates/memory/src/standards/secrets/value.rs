@@ -51,10 +51,32 @@ fn is_about_something_else(name: &str) -> bool {
 /// Whether a value stands for a secret instead of being one.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let lower = value.to_lowercase();
-    let begins = ["$", "<", "{", "%", "[", "@", "(", "&", "*", "…", "...", "/", "./", "~/", "vault:", "op://", "arn:", "env:", "file:"];
+    let begins = [
+        "$", "<", "{", "%", "[", "@", "(", "&", "*", "…", "...", "/", "./", "~/", "vault:", "op://", "arn:", "env:",
+        "file:",
+    ];
     let holds = [
-        "example", "changeme", "change-me", "change_me", "placeholder", "your-", "your_", "yourkey", "xxxx", "****", "redacted",
-        "dummy", "sample", "todo", "fixme", "not-a-", "<", "${", "{{", "…", "...",
+        "example",
+        "changeme",
+        "change-me",
+        "change_me",
+        "placeholder",
+        "your-",
+        "your_",
+        "yourkey",
+        "xxxx",
+        "****",
+        "redacted",
+        "dummy",
+        "sample",
+        "todo",
+        "fixme",
+        "not-a-",
+        "<",
+        "${",
+        "{{",
+        "…",
+        "...",
     ];
     begins.iter().any(|begin| lower.starts_with(begin))
         || holds.iter().any(|word| lower.contains(word))
@@ -65,13 +87,14 @@ pub(super) fn is_placeholder(value: &str) -> bool {
 fn is_monotonous(value: &str) -> bool {
     let letters: Vec<u32> = value.chars().map(u32::from).collect();
     let steady = letters.windows(2).filter(|pair| matches!(pair, [one, two] if one == two || one + 1 == *two)).count();
-    !letters.is_empty() && steady * 10 >= (letters.len() - 1) * 8
+    letters.len() >= 8 && steady * 10 >= (letters.len() - 1) * 8
 }
 
 /// Whether it is an expression, a type or a path, not a literal.
 fn is_code(value: &str) -> bool {
     let signs = ["(", ")", "::", "[", "]", "->", "=>", "&&", "||", "<", ">", "{", "}", "\\", "|"];
-    let is_dotted = value.contains('.') && value.split('.').all(|part| part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_'));
+    let is_dotted =
+        value.contains('.') && value.split('.').all(|part| part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_'));
     let is_path = value.matches('/').count() >= 2 && entropy(value) < 4.2;
     let is_words = value
         .split(['-', '_', '/', '.'])
