@@ -114,6 +114,7 @@ impl LocalChildren {
             forked_from: None,
             parent: Some(caller.run),
             conversation: false,
+            job: None,
             audit: vec![entry],
         };
         match app.store.create_run(new).await {

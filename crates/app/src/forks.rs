@@ -85,6 +85,7 @@ impl App {
                 forked_from: Some((parent, at)),
                 parent: None,
                 conversation: summary.conversation,
+                job: None,
                 audit: vec![entry],
             })
             .await?;

@@ -121,6 +121,7 @@ impl App {
                 forked_from: None,
                 parent: None,
                 conversation: start.conversation,
+                job: None,
                 audit: vec![entry],
             })
             .await?;

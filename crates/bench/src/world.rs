@@ -89,6 +89,7 @@ pub(crate) async fn create(store: &Store, script: Script) -> anyhow::Result<RunI
         forked_from: None,
         parent: None,
         conversation: false,
+        job: None,
         audit: Vec::new(),
     };
     store.create_run(new).await?;

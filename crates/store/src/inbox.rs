@@ -20,7 +20,8 @@ pub(crate) async fn send<S: Session>(
     command: &str,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let run_key = run_keys::of(session, run).await?;
+    // The remembered key of a run that another process deleted could be another run's by now.
+    let run_key = run_keys::look_up(session, run).await?;
     session.execute(SEND, &[id.to_string().into(), run_key.into(), command.into(), at.into()]).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use masque_types::{
     digest::Digest,
     event::{EVENT_VERSION, Event, decode},
     id::{ApprovalId, CommandId, Epoch, RunId, Seq},
+    job::Priority,
     run::RunStatus,
     time::Timestamp,
 };
@@ -14,7 +15,7 @@ use masque_types::{
 use crate::{
     Error, approval,
     audit::{self, StoredAudit},
-    blob, inbox,
+    blob, inbox, jobs,
     record::{Append, NewRun, RunHead, Sent},
     run_keys,
     session::Session,
@@ -138,12 +139,13 @@ fn prepare_event(event: &Event) -> Result<StoredEvent, Error> {
     Ok(StoredEvent { seq: event.seq, epoch: event.epoch, at: event.at, body, large })
 }
 
-const PARENT_END: &str = "SELECT last_seq FROM runs WHERE id = $1";
+// Locked, so that it is not deleted in between.
+const PARENT_END: &str = "UPDATE runs SET last_seq = last_seq WHERE id = $1 RETURNING last_seq";
 // Locked, so that the caller cannot end in between without telling this run.
-const CALLER: &str = "UPDATE runs SET last_seq = last_seq WHERE id = $1 RETURNING status";
+const CALLER: &str = "UPDATE runs SET last_seq = last_seq WHERE id = $1 RETURNING status, queued, priority";
 const CREATE: &str = "INSERT INTO runs (id, persona, title, sandbox, status, last_seq, created_at, updated_at, epoch, \
-     forked_from, forked_seq, parent, conversation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
-     ON CONFLICT (id) DO NOTHING RETURNING run_key";
+     forked_from, forked_seq, parent, conversation, queued, priority) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING RETURNING run_key";
 
 /// Stores a new run. Nothing is written when it cannot be.
 pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Result<(), Error> {
@@ -155,13 +157,7 @@ pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Resul
             return Err(Error::OutOfOrder { run: parent, expected: end, got: seq });
         }
     }
-    if let Some(parent) = new.parent {
-        let row = session.query_one(CALLER, &[parent.to_string().into()]).await?;
-        let status = read_status(&row.ok_or(Error::NoSuchRun { run: parent })?.text()?)?;
-        if status.is_final() {
-            return Err(Error::Ended { run: parent });
-        }
-    }
+    let (queued, priority) = place_in_queue(session, new).await?;
     let last = stored.events.last().ok_or(Error::NoEvents { run: new.id })?;
     let params = [
         new.id.to_string().into(),
@@ -177,11 +173,28 @@ pub(crate) async fn create<S: Session>(session: &S, stored: &StoredRun) -> Resul
         new.forked_from.map(|(_, seq)| seq).into(),
         new.parent.map(|parent| parent.to_string()).into(),
         Value::Bool(new.conversation),
+        Value::Bool(queued),
+        priority.into(),
     ];
     let row = session.query_one(CREATE, &params).await?;
     let run_key = row.ok_or(Error::RunExists { run: new.id })?.int()?;
     insert_events(session, run_key, &stored.events).await?;
+    if let Some(job) = &new.job {
+        jobs::insert(session, run_key, job).await?;
+    }
     audit::append(session, &stored.audit).await
+}
+
+/// Whether the workers of jobs take a new run, and before which others: a called run stands where its caller does.
+async fn place_in_queue<S: Session>(session: &S, new: &NewRun) -> Result<(bool, i64), Error> {
+    let own = new.job.as_ref().map_or(Priority::default(), |job| job.priority);
+    let Some(parent) = new.parent else { return Ok((new.job.is_some(), jobs::priority_number(own))) };
+    let row = session.query_one(CALLER, &[parent.to_string().into()]).await?;
+    let mut row = row.ok_or(Error::NoSuchRun { run: parent })?;
+    if read_status(&row.text()?)?.is_final() {
+        return Err(Error::Ended { run: parent });
+    }
+    Ok((row.truth()?, row.int()?))
 }
 
 // Without RETURNING, for which SQLite makes and drops a table each time. The first does not name the status, so that
@@ -202,6 +215,7 @@ pub(crate) async fn append<S: Session>(session: &S, append: &StoredAppend) -> Re
     insert_events(session, run_key, &append.events).await?;
     for (digest, bytes) in &append.blobs {
         blob::insert(session, digest, bytes).await?;
+        blob::named(session, run_key, digest).await?;
     }
     for asked in &append.asked {
         approval::insert(session, run_key, asked).await?;

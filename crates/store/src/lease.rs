@@ -6,7 +6,7 @@ use masque_types::{
 };
 
 use crate::{
-    Error,
+    Error, jobs,
     record::{Claim, ClaimRequest, Lease},
     session::Session,
     store::Reader,
@@ -52,7 +52,9 @@ pub(crate) async fn claim<S: Session>(session: &S, run: RunId, request: &OwnedCl
     ];
     loop {
         if let Some(mut row) = session.query_one(CLAIM, &params).await? {
-            return Ok(Claim::Granted { epoch: row.count()?, previous: row.optional_text()? });
+            let (epoch, previous) = (row.count()?, row.optional_text()?);
+            jobs::started(session, run, epoch, request.now).await?;
+            return Ok(Claim::Granted { epoch, previous });
         }
         let mut row = session.query_one(HOLDER, &[id.as_str().into()]).await?.ok_or(Error::NoSuchRun { run })?;
         let (worker, _epoch, until) = (row.optional_text()?, row.count()?, row.optional_int()?);
@@ -63,15 +65,24 @@ pub(crate) async fn claim<S: Session>(session: &S, run: RunId, request: &OwnedCl
     }
 }
 
-/// Takes the oldest run that can be worked on.
-pub(crate) async fn claim_next<S: Session>(
-    session: &S,
-    worker: &str,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<Option<(RunId, Epoch)>, Error> {
-    let row = session.query_one(S::CLAIM_NEXT, &[worker.into(), now.into(), until.into()]).await?;
-    row.map(|mut row| Ok((row.parsed()?, row.count()?))).transpose()
+/// A wish to work on whatever is next.
+#[derive(Debug)]
+pub(crate) struct NextRun {
+    pub(crate) worker: String,
+    pub(crate) now: Timestamp,
+    pub(crate) until: Timestamp,
+    /// Only jobs, and runs that they called.
+    pub(crate) queued_only: bool,
+}
+
+/// Takes the next run that can be worked on, by priority, then by age.
+pub(crate) async fn claim_next<S: Session>(session: &S, next: &NextRun) -> Result<Option<(RunId, Epoch)>, Error> {
+    let sql = if next.queued_only { S::CLAIM_NEXT_QUEUED } else { S::CLAIM_NEXT };
+    let params = [next.worker.as_str().into(), next.now.into(), next.until.into()];
+    let Some(mut row) = session.query_one(sql, &params).await? else { return Ok(None) };
+    let (run, epoch) = (row.parsed()?, row.count()?);
+    jobs::started(session, run, epoch, next.now).await?;
+    Ok(Some((run, epoch)))
 }
 
 /// Extends a lease; false when it is no longer the run's.

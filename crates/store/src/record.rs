@@ -11,6 +11,8 @@ use masque_types::{
     time::Timestamp,
 };
 
+use crate::jobs::NewJob;
+
 /// A run that is to be created, with its first events.
 #[derive(Debug, Clone)]
 pub struct NewRun {
@@ -34,6 +36,8 @@ pub struct NewRun {
     pub parent: Option<RunId>,
     /// Whether it is a conversation.
     pub conversation: bool,
+    /// What makes it a job; absent for a run that is none.
+    pub job: Option<NewJob>,
     /// What is written to the audit log in the same transaction.
     pub audit: Vec<NewAudit>,
 }
@@ -158,6 +162,8 @@ pub struct RunFilter {
     pub conversation: Option<bool>,
     /// Only those that this run called.
     pub parent: Option<RunId>,
+    /// Only jobs, or only what is none.
+    pub job: Option<bool>,
     /// Only those older than this one: the next page.
     pub before: Option<RunId>,
     /// At most so many.
@@ -166,7 +172,7 @@ pub struct RunFilter {
 
 impl Default for RunFilter {
     fn default() -> Self {
-        Self { status: None, persona: None, conversation: None, parent: None, before: None, limit: 100 }
+        Self { status: None, persona: None, conversation: None, parent: None, job: None, before: None, limit: 100 }
     }
 }
 

@@ -47,8 +47,13 @@ pub(crate) async fn of<S: Session>(session: &S, run: RunId) -> Result<i64, Error
     if let Some(run_key) = session.run_keys().get(run) {
         return Ok(run_key);
     }
-    let row = session.query_one(LOOK_UP, &[run.to_string().into()]).await?;
-    let run_key = row.ok_or(Error::NoSuchRun { run })?.int()?;
+    let run_key = look_up(session, run).await?;
     session.run_keys().remember(run, run_key);
     Ok(run_key)
+}
+
+/// The key of a run, as the database has it now.
+pub(crate) async fn look_up<S: Session>(session: &S, run: RunId) -> Result<i64, Error> {
+    let row = session.query_one(LOOK_UP, &[run.to_string().into()]).await?;
+    row.ok_or(Error::NoSuchRun { run })?.int()
 }

@@ -16,18 +16,23 @@ use crate::{
 };
 
 /// Sorts after every id: a brace follows the letters.
-const AFTER_ALL: &str = "{";
+pub(crate) const AFTER_ALL: &str = "{";
 /// More than these cannot be told apart at a glance.
 const FIND_AT_MOST: usize = 10;
 
+/// The columns that [`read_summary`] reads.
+macro_rules! run_columns {
+    () => {
+        "id, persona, title, status, sandbox, steps, input_tokens, output_tokens, cache_read_tokens, \
+         cache_write_tokens, micro_usd, last_seq, created_at, updated_at, forked_from, forked_seq, parent, conversation"
+    };
+}
+
+pub(crate) use run_columns;
+
 macro_rules! select_runs {
     ($($rest:literal)*) => {
-        concat!(
-            "SELECT id, persona, title, status, sandbox, steps, input_tokens, output_tokens, cache_read_tokens, ",
-            "cache_write_tokens, micro_usd, last_seq, created_at, updated_at, forked_from, forked_seq, parent, ",
-            "conversation FROM runs ",
-            $($rest),*
-        )
+        concat!("SELECT ", run_columns!(), " FROM runs ", $($rest),*)
     };
 }
 
@@ -35,7 +40,9 @@ const ONE: &str = select_runs!("WHERE id = $1");
 const LIST: &str = select_runs!(
     "WHERE id < $1 AND (CAST($2 AS TEXT) IS NULL OR status = $2) "
     "AND (CAST($3 AS TEXT) IS NULL OR persona = $3) AND (CAST($4 AS BOOLEAN) IS NULL OR conversation = $4) "
-    "AND (CAST($5 AS TEXT) IS NULL OR parent = $5) ORDER BY id DESC LIMIT $6"
+    "AND (CAST($5 AS TEXT) IS NULL OR parent = $5) "
+    "AND (CAST($6 AS BOOLEAN) IS NULL OR $6 = EXISTS (SELECT 1 FROM jobs WHERE jobs.run_key = runs.run_key)) "
+    "ORDER BY id DESC LIMIT $7"
 );
 const FIND: &str = "SELECT id FROM runs WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
 
@@ -49,6 +56,7 @@ pub(crate) async fn list(reader: &Reader, filter: &RunFilter) -> Result<Vec<RunS
         filter.persona.clone().into(),
         filter.conversation.map(Value::Bool).unwrap_or(Value::Null),
         filter.parent.map(|parent| parent.to_string()).into(),
+        filter.job.map(Value::Bool).unwrap_or(Value::Null),
         filter.limit.into(),
     ];
     reader.query(LIST, params).await?.into_iter().map(summary).collect()
@@ -76,6 +84,10 @@ pub(crate) fn id_range(prefix: &str, beginning: &str) -> Option<Vec<Value<'stati
 }
 
 fn summary(mut row: Row) -> Result<RunSummary, Error> {
+    read_summary(&mut row)
+}
+
+pub(crate) fn read_summary(row: &mut Row) -> Result<RunSummary, Error> {
     Ok(RunSummary {
         id: row.parsed()?,
         persona: row.text()?,

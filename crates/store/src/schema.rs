@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "conversations", sql: include_str!("migrations/0002_conversations.sql") },
     Migration { number: 3, name: "memory", sql: include_str!("migrations/0003_memory.sql") },
     Migration { number: 4, name: "standards", sql: include_str!("migrations/0004_standards.sql") },
+    Migration { number: 5, name: "jobs", sql: include_str!("migrations/0005_jobs.sql") },
 ];
 
 /// Where applied migrations are recorded.

@@ -21,6 +21,9 @@ pub(crate) trait Session {
     /// Takes the next run that can be worked on: worker, now, until → id, epoch.
     const CLAIM_NEXT: &'static str;
 
+    /// The same among jobs and the runs that they called.
+    const CLAIM_NEXT_QUEUED: &'static str;
+
     /// The keys of runs that were looked up.
     fn run_keys(&self) -> &RunKeys;
 

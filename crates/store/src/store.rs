@@ -22,10 +22,11 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     Error, Faults, approval, audit, blob,
     dialect::{
-        postgres::Server,
-        sqlite::{BUSY, Location, Setup, SqliteSession},
+        postgres::{self, Server},
+        sqlite::{self, BUSY, Location, Setup, SqliteSession},
     },
-    inbox, journal, lease,
+    inbox, journal,
+    lease::{self, NextRun},
     postgres_writer::PostgresWriter,
     record::{
         Append, ApprovalFilter, AuditEntry, AuditReport, Claim, ClaimRequest, Lease, NewAudit, NewRun, RunFilter,
@@ -179,8 +180,8 @@ impl Store {
         }
     }
 
-    /// Takes the lease of the oldest run on which something can be done: it runs, or it waits and has a command in
-    /// its inbox or its time to wake has come; and its lease is free or expired.
+    /// Takes the lease of the next run on which something can be done, by priority, then by age: it runs, or it waits and
+    /// has a command in its inbox or its time to wake has come; and its lease is free or expired.
     ///
     /// # Errors
     /// When nothing can be written.
@@ -190,7 +191,10 @@ impl Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<(RunId, Epoch)>, Error> {
-        match self.write(Write::ClaimNext { worker: worker.to_owned(), now, until }).await? {
+        match self
+            .write(Write::ClaimNext(NextRun { worker: worker.to_owned(), now, until, queued_only: false }))
+            .await?
+        {
             Outcome::ClaimedNext(claimed) => Ok(claimed),
             _ => Err(mixed_up()),
         }
@@ -385,6 +389,14 @@ impl Reader {
             Self::Sqlite(readers) => SqliteReaders::query(Arc::clone(readers), sql, params).await,
             Self::Writer(writer) => writer.read(sql, params).await,
             Self::Postgres { pool, server } => server.take(pool).await?.rows(sql, &params).await,
+        }
+    }
+
+    /// The statement that says how large the database is.
+    pub(crate) const fn size_query(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) | Self::Writer(_) => sqlite::SIZE,
+            Self::Postgres { .. } => postgres::SIZE,
         }
     }
 

@@ -10,7 +10,8 @@ use masque_types::{
 };
 
 use crate::{
-    Error, Faults, audit, audit::StoredAudit, inbox, journal, lease, proposals, record::Claim, session::Session,
+    Error, Faults, audit, audit::StoredAudit, chores, inbox, journal, lease, proposals, record::Claim, retention,
+    session::Session, tokens,
 };
 
 /// One write.
@@ -19,11 +20,14 @@ pub(crate) enum Write {
     Create(Box<journal::StoredRun>),
     Append(Box<journal::StoredAppend>),
     Claim { run: RunId, request: lease::OwnedClaim },
-    ClaimNext { worker: String, now: Timestamp, until: Timestamp },
+    ClaimNext(lease::NextRun),
     Renew { run: RunId, epoch: Epoch, until: Timestamp },
     Release { run: RunId, epoch: Epoch },
     Send { id: CommandId, run: RunId, command: String, at: Timestamp },
     Audit(StoredAudit),
+    Delete(Box<retention::Deletion>),
+    TakeChore(chores::Chore),
+    Token(Box<tokens::TokenWrite>),
     Proposals(Box<proposals::Change>),
 }
 
@@ -34,6 +38,7 @@ pub(crate) enum Outcome {
     Claim(Claim),
     ClaimedNext(Option<(RunId, Epoch)>),
     Renewed(bool),
+    Deleted(retention::DeletedRuns),
     Changed(bool),
 }
 
@@ -54,9 +59,7 @@ impl Write {
             Self::Create(new) => journal::create(session, new).await.map(|()| Outcome::Done),
             Self::Append(append) => journal::append(session, append).await.map(|()| Outcome::Done),
             Self::Claim { run, request } => lease::claim(session, *run, request).await.map(Outcome::Claim),
-            Self::ClaimNext { worker, now, until } => {
-                lease::claim_next(session, worker, *now, *until).await.map(Outcome::ClaimedNext)
-            }
+            Self::ClaimNext(next) => lease::claim_next(session, next).await.map(Outcome::ClaimedNext),
             Self::Renew { run, epoch, until } => {
                 lease::renew(session, *run, *epoch, *until).await.map(Outcome::Renewed)
             }
@@ -65,6 +68,9 @@ impl Write {
                 inbox::send(session, *id, *run, command, *at).await.map(|()| Outcome::Done)
             }
             Self::Proposals(change) => proposals::apply(session, change).await.map(Outcome::Changed),
+            Self::Delete(deletion) => retention::delete(session, deletion).await.map(Outcome::Deleted),
+            Self::TakeChore(chore) => chores::take(session, chore).await.map(Outcome::Changed),
+            Self::Token(token) => tokens::apply(session, token).await.map(Outcome::Changed),
             Self::Audit(entry) => audit::append(session, std::slice::from_ref(entry)).await.map(|()| Outcome::Done),
         }
     }

@@ -50,6 +50,7 @@ pub fn new_run(id: RunId) -> NewRun {
         forked_from: None,
         parent: None,
         conversation: false,
+        job: None,
         audit: Vec::new(),
     }
 }

@@ -186,6 +186,7 @@ async fn print_list(app: &App, list: List) -> Result<Exit, Error> {
         status: list.status,
         persona: list.persona,
         conversation: list.conversations.then_some(true),
+        job: None,
         parent,
         before: None,
         limit: list.limit,

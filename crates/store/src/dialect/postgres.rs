@@ -23,6 +23,8 @@ use crate::{
 
 const WORDS: Words =
     Words { key: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", bytes: "BYTEA", id: "TEXT COLLATE \"C\"" };
+/// What the database takes up.
+pub(crate) const SIZE: &str = "SELECT pg_database_size(current_database())";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The channel on which writers tell which run changed.
 pub(crate) const CHANNEL: &str = "masque_runs";
@@ -228,13 +230,9 @@ fn owned(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
 }
 
 impl Session for PostgresSession {
-    /// Workers that ask at the same time skip each other's rows instead of waiting for them.
-    const CLAIM_NEXT: &'static str = "UPDATE runs SET epoch = epoch + 1, lease_previous = lease_worker, \
-         lease_worker = $1, lease_until = $3 WHERE run_key = (SELECT run_key FROM runs \
-         WHERE status IN ('running', 'waiting') AND (lease_worker IS NULL OR lease_until <= $2) \
-         AND (status = 'running' OR wake_at <= $2 OR EXISTS (SELECT 1 FROM inbox \
-         WHERE inbox.run_key = runs.run_key AND NOT inbox.consumed)) ORDER BY id LIMIT 1 \
-         FOR UPDATE SKIP LOCKED) RETURNING id, epoch";
+    // Workers that ask at the same time skip each other's rows instead of waiting for them.
+    const CLAIM_NEXT: &'static str = claim_next!("", " FOR UPDATE SKIP LOCKED");
+    const CLAIM_NEXT_QUEUED: &'static str = claim_next!("queued AND ", " FOR UPDATE SKIP LOCKED");
 
     fn run_keys(&self) -> &RunKeys {
         &self.server.run_keys

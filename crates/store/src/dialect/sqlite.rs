@@ -23,11 +23,15 @@ use crate::{
 
 const WORDS: Words = Words { key: "INTEGER PRIMARY KEY", bytes: "BLOB", id: "TEXT" };
 /// All statements of this crate fit.
-const CACHED_STATEMENTS: usize = 64;
+const CACHED_STATEMENTS: usize = 256;
 /// How long a connection waits for another program's lock.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// How soon opening is tried again when another program is opening the database as well.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
+
+/// What the file takes up, without the pages that wait to be used again.
+pub(crate) const SIZE: &str = "SELECT (page_count - freelist_count) * page_size \
+     FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -247,11 +251,8 @@ fn owned(value: ValueRef<'_>) -> Value<'static> {
 }
 
 impl Session for SqliteSession {
-    const CLAIM_NEXT: &'static str = "UPDATE runs SET epoch = epoch + 1, lease_previous = lease_worker, \
-         lease_worker = $1, lease_until = $3 WHERE run_key = (SELECT run_key FROM runs \
-         WHERE status IN ('running', 'waiting') AND (lease_worker IS NULL OR lease_until <= $2) \
-         AND (status = 'running' OR wake_at <= $2 OR EXISTS (SELECT 1 FROM inbox \
-         WHERE inbox.run_key = runs.run_key AND NOT inbox.consumed)) ORDER BY id LIMIT 1) RETURNING id, epoch";
+    const CLAIM_NEXT: &'static str = claim_next!("", "");
+    const CLAIM_NEXT_QUEUED: &'static str = claim_next!("queued AND ", "");
 
     fn run_keys(&self) -> &RunKeys {
         &self.run_keys

@@ -18,7 +18,7 @@ fn append(seq: Seq) -> Append {
 
 #[tokio::test]
 async fn a_full_disk_loses_nothing_and_heals() {
-    let Some(disk) = SmallDisk::mount(1 << 20) else { return };
+    let Some(disk) = SmallDisk::mount(4 << 20) else { return };
     let path = disk.path().join("masque.db");
     let store = Store::open_sqlite(&path).await.unwrap();
     store.create_run(new_run(run_id(1))).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_full_disk_loses_nothing_and_heals() {
 
 #[tokio::test]
 async fn what_cannot_be_written_is_named() {
-    let Some(disk) = SmallDisk::mount(1 << 20) else { return };
+    let Some(disk) = SmallDisk::mount(4 << 20) else { return };
     let path = disk.path().join("masque.db");
     Store::open_sqlite(&path).await.unwrap().close().await.unwrap();
     disk.make_read_only();

@@ -330,6 +330,7 @@ pub(crate) async fn try_create(
             forked_from: None,
             parent,
             conversation,
+            job: None,
             audit: vec![],
         })
         .await
