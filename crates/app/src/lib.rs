@@ -73,8 +73,9 @@ impl App {
         Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers })
     }
 
-    /// Another handle on the same parts, for what outlives a borrow.
-    fn handle(&self) -> Self {
+    /// Another handle on the same parts, for what outlives a borrow. Closing one ends the parts for all.
+    #[must_use]
+    pub fn handle(&self) -> Self {
         Self {
             settings: self.settings.clone(),
             host: self.host.clone(),

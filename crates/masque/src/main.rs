@@ -1,10 +1,11 @@
 //! The command `masque`.
 //!
-//! Owns the surfaces: for now the command line. Leaves out what commands do: that is in the application's use cases.
+//! Owns the surfaces: the command line and the MCP server. Leaves out what commands do: that is in the application's use cases.
 
 mod chat;
 mod cli;
 mod exit;
+mod mcp;
 mod render;
 
 use std::process::ExitCode;

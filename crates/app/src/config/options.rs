@@ -113,6 +113,20 @@ pub const OPTIONS: &[OptionSpec] = &[
         "How long a question waits before the call is denied",
     ),
     option(
+        "approvals.decide",
+        Kind::Choice(&["cli", "elicitation"]),
+        "cli",
+        ProjectRule::Never,
+        "Where questions of runs are answered; `elicitation` takes an editor's form for a person's answer",
+    ),
+    option(
+        "mcp.tools",
+        Kind::Choice(&["core", "all"]),
+        "core",
+        ProjectRule::Never,
+        "Personas with a tool of their own: the six core ones and twelve others, or all; `invoke_persona` calls any",
+    ),
+    option(
         "sandbox.mode",
         Kind::Choice(&["process", "container", "none"]),
         "process",

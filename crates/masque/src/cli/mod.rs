@@ -11,6 +11,7 @@ pub(crate) mod drive;
 mod explain;
 mod handoff;
 mod key;
+mod mcp;
 mod persona;
 mod persona_author;
 mod persona_home;
@@ -97,6 +98,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Watch the bundled architect review this directory, without a model
     Demo(demo::Arguments),
+    /// Serve personas, standards and memory to editors and other MCP clients
+    Mcp(mcp::Arguments),
     /// Drive runs that nobody drives
     Worker(worker::Arguments),
     /// Print shell completions
@@ -165,6 +168,10 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Demo(arguments) => {
             let context = Context::read(global, &arguments.settings())?;
             block_on(demo::run(context, arguments))
+        }
+        Command::Mcp(arguments) => {
+            let context = Context::read(global, &arguments.settings())?;
+            block_on(mcp::run(context, arguments))
         }
         Command::Worker(arguments) => block_on(worker::run(Context::read(global, &[])?, arguments)),
     }
