@@ -41,6 +41,18 @@ pub enum Error {
         /// The smallest size that is possible.
         smallest: usize,
     },
+    /// A pattern of a sync that is none.
+    #[error("what belongs to the memory is not clear: {reason}")]
+    Pattern {
+        /// The pattern, and what is wrong with it.
+        reason: String,
+    },
+    /// A directory could not be walked to its end.
+    #[error("a directory could not be looked at: {reason}")]
+    Walk {
+        /// What happened.
+        reason: String,
+    },
     /// A line of an export that cannot be read.
     #[error("line {line} of the export cannot be read: {reason}; nothing from this line on was imported")]
     Import {

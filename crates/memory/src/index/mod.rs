@@ -3,7 +3,10 @@
 //! Owns: when a document counts as changed, which chunks keep their vectors, embedding in batches, which model answers.
 //! Leaves out extraction, SQL, and when the application calls what.
 
+mod add;
+mod cache;
 mod source;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -18,8 +21,11 @@ use crate::{
     chunk::ChunkSpec,
     search::{Found, SearchQuery, Tuning},
 };
+use cache::Caches;
 
+pub(crate) use add::new_chunk;
 pub use source::{Added, Change, Progress, Source, document_id};
+pub(crate) use vectors::{Serving, Vectors};
 
 /// Documents, their chunks and vectors, and search through them. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +35,7 @@ pub struct Index {
     previous: Option<Arc<dyn Embedder>>,
     tuning: Tuning,
     documents: ChunkSpec,
+    caches: Arc<Caches>,
 }
 
 impl Index {
@@ -41,6 +48,7 @@ impl Index {
             previous: None,
             tuning: Tuning::default(),
             documents: ChunkSpec::of_kind(DocumentKind::Document),
+            caches: Arc::default(),
         }
     }
 
@@ -48,6 +56,7 @@ impl Index {
     #[must_use]
     pub fn with_previous(mut self, previous: Arc<dyn Embedder>) -> Self {
         self.previous = Some(previous);
+        self.caches = Arc::default();
         self
     }
 
@@ -55,6 +64,7 @@ impl Index {
     #[must_use]
     pub fn with_tuning(mut self, tuning: Tuning) -> Self {
         self.tuning = tuning;
+        self.caches = Arc::default();
         self
     }
 
@@ -65,14 +75,41 @@ impl Index {
         self
     }
 
-    /// Remembers sources, all of them in one transaction. What has not changed is left alone; chunks that are still there keep their
-    /// vectors. Texts can be found by their words at once, and by their meaning after [`Index::embed_missing`].
+    /// Where it is kept.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) const fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+
+    /// How documents of a kind are cut.
+    #[must_use]
+    pub const fn chunks_of(&self, kind: DocumentKind) -> ChunkSpec {
+        match kind {
+            DocumentKind::Document => self.documents,
+            other => ChunkSpec::of_kind(other),
+        }
+    }
+
+    /// Remembers sources, all of them in one transaction. What has not changed is left alone; chunks that are still there
+    /// keep their vectors. Texts can be found by their words at once, and by their meaning after
+    /// [`Index::embed_missing`].
     ///
     /// # Errors
     /// Those of the store; nothing was remembered then.
     pub async fn add_all(&self, sources: Vec<Source>, at: Timestamp) -> Result<Vec<Added>, Error> {
-        let _ = (&self.store, sources, at);
-        Ok(Vec::new())
+        add::add_all(self, sources, at, add::Unchanged::Skip).await
+    }
+
+    /// Like [`Index::add_all`], and cuts what has not changed anew too: after a change of the size of chunks.
+    ///
+    /// # Errors
+    /// Those of the store; nothing was remembered then.
+    pub async fn add_again(&self, sources: Vec<Source>, at: Timestamp) -> Result<Vec<Added>, Error> {
+        add::add_all(self, sources, at, add::Unchanged::CutAgain).await
     }
 
     /// Remembers one source; see [`Index::add_all`].
@@ -86,22 +123,40 @@ impl Index {
 
     /// Embeds chunks that have no vector of the current model, batch by batch, until none is left; then drops the vectors
     /// of other models. Each batch is kept at once: dropping the future, or the death of the process, loses one batch.
-    /// Does nothing without an embedder.
+    /// Does nothing without an embedder, or where the database keeps no vectors. Returns how many were embedded.
     ///
     /// # Errors
     /// Those of the store and of the embedding model; what was embedded before is kept.
-    pub async fn embed_missing(&self, at: Timestamp, progress: &(dyn Fn(&Progress) + Sync)) -> Result<u64, Error> {
-        let _ = (&self.embedder, &self.previous, at, progress);
-        Ok(0)
+    pub async fn embed_missing(&self, progress: &(dyn Fn(&Progress) + Sync)) -> Result<u64, Error> {
+        vectors::embed_missing(self, progress).await
     }
 
-    /// Answers a question.
+    /// Answers a question. The same question to an unchanged memory is answered from a cache.
     ///
     /// # Errors
     /// [`Error::Query`] when the question or the namespaces are empty; those of the store. A failing embedding model is
     /// a note in the answer, not an error, unless only vectors were asked for.
     pub async fn search(&self, query: &SearchQuery) -> Result<Found, Error> {
-        let _ = (query, &self.tuning, &self.documents);
-        Err(Error::Query("there is no index yet"))
+        if query.namespaces.is_empty() {
+            return Err(Error::Query("it names no namespace"));
+        }
+        if query.text.trim().is_empty() {
+            return Err(Error::Query("it names nothing to look for"));
+        }
+        let generation = self.store.memory_generation().await?;
+        let key = cache::key(query);
+        if let Some(found) = self.caches.found(generation, &key) {
+            return Ok(found);
+        }
+        let found = crate::search::answer(self, query).await?;
+        self.caches.keep_found(generation, key, &found);
+        Ok(found)
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let model = self.embedder.as_ref().map(|embedder| embedder.model());
+        f.debug_struct("Index").field("model", &model).finish_non_exhaustive()
     }
 }

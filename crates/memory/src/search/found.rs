@@ -57,6 +57,8 @@ pub struct Explanation {
     pub fused: f32,
     /// The factor by which its age raised it; 1 without.
     pub recency: f32,
+    /// Whether a later note contradicts it, which lowered its score.
+    pub contradicted: bool,
     /// How sure it is that this answers the question at all, from 0 to 1.
     pub confidence: f32,
     /// The words of the question that it has, as they are indexed.
@@ -106,6 +108,8 @@ pub enum Note {
         /// How many.
         chunks: u64,
     },
+    /// The model has no vectors here yet.
+    NoVectors,
     /// Vectors are being made anew; until then those of the model before answer.
     ModelChanging {
         /// The model that answers.
@@ -127,6 +131,7 @@ impl fmt::Display for Note {
             Self::VectorsMissing { chunks } => {
                 write!(f, "{chunks} chunks have no vector yet and are found by their words only")
             }
+            Self::NoVectors => f.write_str("the embedding model has made no vectors yet: only words were compared"),
             Self::ModelChanging { serving, next } => {
                 write!(f, "vectors of {serving} answer until those of {next} are complete")
             }

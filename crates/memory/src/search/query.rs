@@ -91,6 +91,8 @@ pub struct Filters {
     pub source: Option<String>,
     /// Its origin.
     pub origin: Option<Origin>,
+    /// Whether notes are found too whose place another one took.
+    pub superseded: bool,
 }
 
 /// How newer documents are preferred: a score is multiplied by `1 + weight * 0.5^(age / half_life)`.
@@ -139,6 +141,12 @@ pub struct Tuning {
     pub vector_weight: f32,
     /// The weight of the vector leg for a query that looks like an identifier or a quotation.
     pub identifier_vector_weight: f32,
+    /// How many occurrences in the text one in the title or the headings counts for.
+    pub heading_weight: f64,
+    /// How soon repetitions of a word stop to count (BM25).
+    pub k1: f64,
+    /// How much long chunks pay for their length, from 0 to 1 (BM25).
+    pub b: f64,
     /// How many candidates each leg gives.
     pub candidates: usize,
     /// The confidence from which an answer is an answer.
@@ -152,6 +160,9 @@ impl Default for Tuning {
             text_weight: 1.0,
             vector_weight: 1.0,
             identifier_vector_weight: 0.3,
+            heading_weight: 2.0,
+            k1: 1.2,
+            b: 0.75,
             candidates: 100,
             confident: 0.35,
         }

@@ -1,0 +1,59 @@
+//! The judgement on a new note beside what is known. Leaves out what it is made of and what follows from it.
+
+use masque_types::{id::DocumentId, memory::Document};
+
+use super::{
+    relation::{Relation, relation},
+    shingles::{self, Shingles},
+};
+
+/// Notes that share so much of their shingles say the same.
+const SAME_WORDS: f32 = 0.8;
+/// Notes whose vectors are so near say the same, unless they differ in a value.
+const SAME_MEANING: f32 = 0.95;
+/// A note that has so much of its shingles from one retrieved text came from it.
+const RECALLED: f32 = 0.8;
+
+/// A note that is there.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) document: Document,
+    pub(super) text: String,
+    /// The cosine to the new one, where both have vectors.
+    pub(super) cosine: Option<f32>,
+}
+
+/// What is to be done with a new note.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Verdict {
+    /// The note that says the same, and how alike they are.
+    pub(super) duplicate: Option<(DocumentId, f32)>,
+    /// Notes that say something else about the same thing.
+    pub(super) contradicts: Vec<DocumentId>,
+}
+
+pub(super) fn judge(text: &str, known: &[Known]) -> Verdict {
+    let shingles = Shingles::of(text);
+    let mut verdict = Verdict::default();
+    for other in known {
+        let relation = relation(text, &other.text);
+        if relation == Relation::Contradicts {
+            verdict.contradicts.push(other.document.id);
+            continue;
+        }
+        let words = shingles.likeness(&Shingles::of(&other.text));
+        let meaning = other.cosine.filter(|cosine| *cosine >= SAME_MEANING && shingles::same_values(text, &other.text));
+        let likeness = words.max(meaning.unwrap_or_default());
+        let same = relation == Relation::Same || words >= SAME_WORDS || meaning.is_some();
+        if same && verdict.duplicate.is_none_or(|(_, best)| likeness > best) {
+            verdict.duplicate = Some((other.document.id, likeness));
+        }
+    }
+    verdict
+}
+
+/// Whether a note repeats what a search returned.
+pub(super) fn is_recalled(text: &str, retrieved: &[String]) -> bool {
+    let shingles = Shingles::of(text);
+    retrieved.iter().any(|other| shingles.share_in(&Shingles::of(other)) >= RECALLED)
+}
