@@ -35,6 +35,7 @@ pub fn builtin_specs() -> Vec<ToolSpec> {
     let mut specs: Vec<ToolSpec> = builtin::ALL.iter().map(builtin::Builtin::spec).collect();
     specs.extend([host::ask::spec(), host::fetch::spec(), host::result::spec(), host::skill::spec()]);
     specs.extend(host::agent::specs());
+    specs.extend(host::standard::specs());
     specs.sort_by(|one, two| one.name.cmp(&two.name));
     specs
 }

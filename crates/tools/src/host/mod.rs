@@ -6,6 +6,7 @@ pub mod fetch;
 mod page;
 pub mod result;
 pub mod skill;
+pub mod standard;
 mod target;
 
 use masque_types::{
