@@ -6,7 +6,7 @@
 use crate::{aliases, node::Place, notes::Notes, section::nearest};
 
 /// The tools that Masque has.
-pub(crate) const TOOLS: [&str; 13] = [
+pub(crate) const TOOLS: [&str; 16] = [
     "fs.read",
     "fs.list",
     "fs.glob",
@@ -20,6 +20,9 @@ pub(crate) const TOOLS: [&str; 13] = [
     "skill.use",
     "agent.call",
     "agent.handoff",
+    "standard.search",
+    "standard.propose",
+    "standard.proposals",
 ];
 
 /// Canonical names of tools that do not exist yet.
