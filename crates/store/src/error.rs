@@ -132,6 +132,14 @@ pub enum Error {
         /// What is wrong; without the URL, which may hold a password.
         reason: String,
     },
+    /// The database keeps no vectors.
+    #[error(
+        "{reason}: full-text search works without vectors; for them install pgvector and run `CREATE EXTENSION vector`"
+    )]
+    NoVectors {
+        /// Why.
+        reason: String,
+    },
     /// Something stored cannot be read back.
     #[error("{what} cannot be read: {reason}")]
     Unreadable {

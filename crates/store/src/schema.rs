@@ -1,7 +1,8 @@
 //! The numbered migrations and how they are applied: all in one transaction, recorded in `masque_migrations`.
 //!
-//! The text is the same for both databases but for three words in braces that each dialect spells in its own way:
-//! `{key}` a number that the database gives out, `{bytes}` a string of bytes, `{id}` a text that sorts by its bytes.
+//! The text is the same for both databases but for four words in braces that each dialect spells in its own way:
+//! `{key}` a number that the database gives out, `{bytes}` a string of bytes, `{id}` a text that sorts by its bytes,
+//! `{lexemes}` the statements that make the full-text index.
 //! A released migration is never edited; a new one is added.
 
 use crate::Error;
@@ -31,12 +32,17 @@ pub(crate) struct Words {
     pub(crate) key: &'static str,
     pub(crate) bytes: &'static str,
     pub(crate) id: &'static str,
+    pub(crate) lexemes: &'static str,
 }
 
 impl Migration {
     /// The text for one database.
     pub(crate) fn text(&self, words: &Words) -> String {
-        self.sql.replace("{key}", words.key).replace("{bytes}", words.bytes).replace("{id}", words.id)
+        self.sql
+            .replace("{key}", words.key)
+            .replace("{bytes}", words.bytes)
+            .replace("{id}", words.id)
+            .replace("{lexemes}", words.lexemes)
     }
 }
 

@@ -19,7 +19,6 @@ use crate::{
     Error, Faults,
     dialect::sqlite::{Setup, SqliteSession},
     session::finish,
-    value::{Row, Value},
     watch::Hub,
     write::{self, Outcome, Write},
 };
@@ -36,7 +35,7 @@ type Reply = oneshot::Sender<Result<Outcome, Error>>;
 enum Job {
     Write(Write, Reply),
     /// A read on this connection: a database in memory has no other.
-    Read(&'static str, Vec<Value<'static>>, oneshot::Sender<Result<Vec<Row>, Error>>),
+    Read(Box<dyn FnOnce(&SqliteSession) + Send>),
     /// Somebody began to watch.
     Look,
     Stop,
@@ -79,9 +78,15 @@ impl SqliteWriter {
         outcome
     }
 
-    pub(crate) async fn read(&self, sql: &'static str, params: Vec<Value<'static>>) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn visit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SqliteSession) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, outcome) = oneshot::channel();
-        let _ended = self.jobs.send(Job::Read(sql, params, reply));
+        let work = move |session: &SqliteSession| {
+            let _nobody_waits = reply.send(work(session));
+        };
+        let _ended = self.jobs.send(Job::Read(Box::new(work)));
         outcome.await.unwrap_or(Err(Error::Closed))
     }
 
@@ -158,9 +163,9 @@ impl Work {
         while let Some(taken) = job {
             match taken {
                 Job::Write(write, reply) => batch.push((write, reply)),
-                Job::Read(sql, params, reply) => {
+                Job::Read(work) => {
                     self.commit(batch);
-                    let _nobody_waits = reply.send(self.session.rows(sql, &params));
+                    work(&self.session);
                 }
                 Job::Look => {}
                 Job::Stop => return Next::Stop,

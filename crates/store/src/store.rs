@@ -1,6 +1,7 @@
 //! [`Store`]: the one door to everything that is kept. Leaves out the SQL, which stands with each noun.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -384,11 +385,27 @@ impl std::fmt::Debug for Reader {
 
 impl Reader {
     /// Runs a query and collects its rows.
-    pub(crate) async fn query(&self, sql: &'static str, params: Vec<Value<'static>>) -> Result<Vec<Row>, Error> {
+    pub(crate) async fn query(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        params: Vec<Value<'static>>,
+    ) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
         match self {
-            Self::Sqlite(readers) => SqliteReaders::query(Arc::clone(readers), sql, params).await,
-            Self::Writer(writer) => writer.read(sql, params).await,
-            Self::Postgres { pool, server } => server.take(pool).await?.rows(sql, &params).await,
+            Self::Postgres { pool, server } => server.take(pool).await?.rows(&sql, &params).await,
+            Self::Sqlite(_) | Self::Writer(_) => self.visit(move |session| session.rows(&sql, &params)).await,
+        }
+    }
+
+    /// Does some reading on a connection of the embedded database, on a thread that may wait.
+    pub(crate) async fn visit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SqliteSession) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Sqlite(readers) => SqliteReaders::visit(Arc::clone(readers), work).await,
+            Self::Writer(writer) => writer.visit(work).await,
+            Self::Postgres { .. } => Err(mixed_up()),
         }
     }
 
@@ -430,25 +447,28 @@ impl SqliteReaders {
         }
     }
 
-    async fn query(this: Arc<Self>, sql: &'static str, params: Vec<Value<'static>>) -> Result<Vec<Row>, Error> {
+    async fn visit<T: Send + 'static>(
+        this: Arc<Self>,
+        work: impl FnOnce(&SqliteSession) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let readers = Arc::clone(&this);
         let _permit = this.permits.acquire().await.map_err(|_| Error::Closed)?;
-        let work = tokio::task::spawn_blocking(move || readers.query_now(sql, &params));
+        let work = tokio::task::spawn_blocking(move || readers.visit_now(work));
         work.await.map_err(|_| Error::Closed)?
     }
 
-    fn query_now(&self, sql: &'static str, params: &[Value<'static>]) -> Result<Vec<Row>, Error> {
+    fn visit_now<T>(&self, work: impl FnOnce(&SqliteSession) -> Result<T, Error>) -> Result<T, Error> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let session = idle.map_or_else(|| self.setup.open_reader(&self.path), Ok)?;
-        let rows = session.rows(sql, params);
+        let outcome = work(&session);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.closed.load(Ordering::Acquire) {
             idle.push(session);
         }
-        rows
+        outcome
     }
 
     fn close(&self) {

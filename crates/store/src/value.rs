@@ -1,4 +1,4 @@
-//! Values and rows in the five kinds of column that both databases have. Leaves out how each database binds them.
+//! Values and rows in the six kinds of column that both databases have. Leaves out how each database binds them.
 
 use std::{borrow::Cow, str::FromStr, vec::IntoIter};
 
@@ -12,6 +12,7 @@ pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    Float(f64),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
 }
@@ -92,6 +93,7 @@ impl Row {
             Some(Value::Null) => "nothing",
             Some(Value::Bool(_)) => "a truth value",
             Some(Value::Int(_)) => "a number",
+            Some(Value::Float(_)) => "a fraction",
             Some(Value::Text(_)) => "a text",
             Some(Value::Bytes(_)) => "bytes",
         };
@@ -102,6 +104,13 @@ impl Row {
         match self.0.next() {
             Some(Value::Int(value)) => Ok(value),
             other => Err(Self::wrong("a number", other)),
+        }
+    }
+
+    pub(crate) fn float(&mut self) -> Result<f64, Error> {
+        match self.0.next() {
+            Some(Value::Float(value)) => Ok(value),
+            other => Err(Self::wrong("a fraction", other)),
         }
     }
 

@@ -10,8 +10,13 @@ use masque_types::{
 };
 
 use crate::{
-    Error, Faults, audit, audit::StoredAudit, chores, inbox, journal, lease, proposals, record::Claim, retention,
-    session::Session, tokens,
+    Error, Faults, audit,
+    audit::StoredAudit,
+    chores, inbox, journal, lease,
+    memory::{self, MemorySession},
+    proposals,
+    record::Claim,
+    retention, tokens,
 };
 
 /// One write.
@@ -29,6 +34,7 @@ pub(crate) enum Write {
     TakeChore(chores::Chore),
     Token(Box<tokens::TokenWrite>),
     Proposals(Box<proposals::Change>),
+    Memory(Box<memory::MemoryChange>),
 }
 
 /// What a write gave.
@@ -40,6 +46,7 @@ pub(crate) enum Outcome {
     Renewed(bool),
     Deleted(retention::DeletedRuns),
     Changed(bool),
+    Memory(memory::MemoryOutcome),
 }
 
 impl Write {
@@ -54,7 +61,7 @@ impl Write {
         own.into_iter().chain(append.into_iter().flat_map(|append| append.receivers()))
     }
 
-    async fn apply<S: Session>(&self, session: &S) -> Result<Outcome, Error> {
+    async fn apply<S: MemorySession>(&self, session: &S) -> Result<Outcome, Error> {
         match self {
             Self::Create(new) => journal::create(session, new).await.map(|()| Outcome::Done),
             Self::Append(append) => journal::append(session, append).await.map(|()| Outcome::Done),
@@ -71,13 +78,14 @@ impl Write {
             Self::Delete(deletion) => retention::delete(session, deletion).await.map(Outcome::Deleted),
             Self::TakeChore(chore) => chores::take(session, chore).await.map(Outcome::Changed),
             Self::Token(token) => tokens::apply(session, token).await.map(Outcome::Changed),
+            Self::Memory(change) => memory::apply(session, change).await.map(Outcome::Memory),
             Self::Audit(entry) => audit::append(session, std::slice::from_ref(entry)).await.map(|()| Outcome::Done),
         }
     }
 }
 
 /// Makes a batch durable. Returns one result per write, in order.
-pub(crate) async fn commit<S: Session>(
+pub(crate) async fn commit<S: MemorySession>(
     session: &S,
     batch: &[&Write],
     faults: Option<&Faults>,
@@ -98,7 +106,7 @@ pub(crate) async fn commit<S: Session>(
 }
 
 /// The whole batch in one transaction: an error means that nothing of it is stored, unless the commit itself failed.
-async fn together<S: Session>(
+async fn together<S: MemorySession>(
     session: &S,
     batch: &[&Write],
     faults: Option<&Faults>,
@@ -125,7 +133,7 @@ async fn together<S: Session>(
     }
 }
 
-async fn apply_all<S: Session>(session: &S, batch: &[&Write]) -> Result<Vec<Result<Outcome, Error>>, Error> {
+async fn apply_all<S: MemorySession>(session: &S, batch: &[&Write]) -> Result<Vec<Result<Outcome, Error>>, Error> {
     let mut results = Vec::with_capacity(batch.len());
     for write in batch {
         match write.apply(session).await {

@@ -163,6 +163,16 @@ fn test_server() -> Option<Secret> {
     None
 }
 
+/// Says that a test is left out because the test server lacks something; in CI it may lack nothing.
+///
+/// # Panics
+/// In CI.
+#[expect(clippy::disallowed_methods, reason = "tests learn from the environment where they run")]
+pub fn lacking(reason: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must have a server with all that is tested: {reason}");
+    skip(reason);
+}
+
 /// Says that a test is left out, and why.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn skip(reason: &str) {

@@ -229,10 +229,20 @@ fn random_hex() -> anyhow::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The directory that holds `bin/postgres`.
+/// The directory that holds `bin/postgres`. An installed server without pgvector is the last choice: tests of vectors
+/// are left out on it.
 fn programs() -> anyhow::Result<PathBuf> {
     let installed = newest(Path::new("/usr/lib/postgresql"));
-    installed.map_or_else(from_wheel, Ok)
+    if let Some(complete) = installed.as_deref().filter(|programs| has_vectors(programs)) {
+        return Ok(complete.to_owned());
+    }
+    from_wheel().or_else(|error| installed.ok_or(error))
+}
+
+/// Debian keeps what belongs to version 15 at `/usr/share/postgresql/15`.
+fn has_vectors(programs: &Path) -> bool {
+    let version = programs.file_name().unwrap_or_default();
+    Path::new("/usr/share/postgresql").join(version).join("extension/vector.control").exists()
 }
 
 fn newest(directory: &Path) -> Option<PathBuf> {

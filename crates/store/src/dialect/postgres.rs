@@ -14,15 +14,19 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    Error,
+    Error, memory,
     run_keys::RunKeys,
     schema::{self, Words},
     session::Session,
     value::{Row, Value},
 };
 
-const WORDS: Words =
-    Words { key: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", bytes: "BYTEA", id: "TEXT COLLATE \"C\"" };
+const WORDS: Words = Words {
+    key: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    bytes: "BYTEA",
+    id: "TEXT COLLATE \"C\"",
+    lexemes: memory::postgres::LEXEMES,
+};
 /// What the database takes up.
 pub(crate) const SIZE: &str = "SELECT pg_database_size(current_database())";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -173,8 +177,22 @@ impl PostgresSession {
         Ok(())
     }
 
-    async fn batch(&self, sql: &str) -> Result<(), Error> {
+    /// The server and database, for messages.
+    pub(crate) fn place(&self) -> &str {
+        &self.server.place
+    }
+
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(sql).await.map_err(|error| self.server.error(&error))
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) async fn run(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
+        let changed = async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.execute(&statement, &as_params(params)).await
+        };
+        changed.await.map_err(|error| self.server.error(&error))
     }
 
     /// Runs a statement and collects its rows.
@@ -198,13 +216,14 @@ impl ToSql for Value<'_> {
             Self::Null => Ok(IsNull::Yes),
             Self::Bool(value) => value.to_sql(kind, out),
             Self::Int(value) => value.to_sql(kind, out),
+            Self::Float(value) => value.to_sql(kind, out),
             Self::Text(value) => value.to_sql(kind, out),
             Self::Bytes(value) => value.as_ref().to_sql(kind, out),
         }
     }
 
     fn accepts(kind: &Type) -> bool {
-        [Type::INT8, Type::TEXT, Type::BYTEA, Type::BOOL].contains(kind)
+        [Type::INT8, Type::TEXT, Type::BYTEA, Type::BOOL, Type::FLOAT8].contains(kind)
     }
 
     fn encode_format(&self, _kind: &Type) -> Format {
@@ -218,6 +237,7 @@ fn owned(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
     let column = |(place, column): (usize, &tokio_postgres::Column)| {
         Ok(match *column.type_() {
             Type::INT8 => row.try_get::<_, Option<i64>>(place)?.into(),
+            Type::FLOAT8 => row.try_get::<_, Option<f64>>(place)?.map_or(Value::Null, Value::Float),
             Type::BOOL => row.try_get::<_, Option<bool>>(place)?.into(),
             Type::BYTEA => {
                 row.try_get::<_, Option<Vec<u8>>>(place)?.map_or(Value::Null, |bytes| Value::Bytes(Cow::Owned(bytes)))
@@ -230,7 +250,7 @@ fn owned(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
 }
 
 impl Session for PostgresSession {
-    // Workers that ask at the same time skip each other's rows instead of waiting for them.
+    /// Workers that ask at the same time skip each other's rows instead of waiting for them.
     const CLAIM_NEXT: &'static str = claim_next!("", " FOR UPDATE SKIP LOCKED");
     const CLAIM_NEXT_QUEUED: &'static str = claim_next!("queued AND ", " FOR UPDATE SKIP LOCKED");
 
@@ -243,11 +263,7 @@ impl Session for PostgresSession {
     }
 
     async fn execute(&self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, Error> {
-        let changed = async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.execute(&statement, &as_params(params)).await
-        };
-        changed.await.map_err(|error| self.server.error(&error))
+        self.run(sql, params).await
     }
 
     async fn begin(&self) -> Result<(), Error> {

@@ -14,14 +14,14 @@ use rusqlite::{
 };
 
 use crate::{
-    Error,
+    Error, memory,
     run_keys::RunKeys,
     schema::{self, Words},
     session::Session,
     value::{Row, Value},
 };
 
-const WORDS: Words = Words { key: "INTEGER PRIMARY KEY", bytes: "BLOB", id: "TEXT" };
+const WORDS: Words = Words { key: "INTEGER PRIMARY KEY", bytes: "BLOB", id: "TEXT", lexemes: memory::sqlite::LEXEMES };
 /// All statements of this crate fit.
 const CACHED_STATEMENTS: usize = 256;
 /// How long a connection waits for another program's lock.
@@ -64,6 +64,7 @@ impl Setup {
             }
             Location::Memory => Connection::open_in_memory().map_err(|error| self.error(&error))?,
         };
+        add_vectors(&connection).map_err(|error| self.error(&error))?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let session = SqliteSession { connection, setup: self.clone(), run_keys: RunKeys::default() };
         session.prepare_database()?;
@@ -74,6 +75,7 @@ impl Setup {
     pub(crate) fn open_reader(&self, path: &Path) -> Result<SqliteSession, Error> {
         // Reading a WAL database may have to write its shared memory, so the connection is not opened read-only.
         let connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        add_vectors(&connection).map_err(|error| self.error(&error))?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         connection.execute_batch("PRAGMA query_only = ON").map_err(|error| self.error(&error))?;
         Ok(SqliteSession { connection, setup: self.clone(), run_keys: RunKeys::default() })
@@ -106,6 +108,27 @@ impl Setup {
             _ => Error::Database { place, reason },
         }
     }
+}
+
+/// Makes sqlite-vec's tables and functions known to a connection.
+#[expect(unsafe_code, reason = "an extension that is linked in is called through the database's C interface")]
+fn add_vectors(connection: &Connection) -> rusqlite::Result<()> {
+    type EntryPoint = unsafe extern "C" fn(
+        *mut rusqlite::ffi::sqlite3,
+        *mut *mut std::ffi::c_char,
+        *const rusqlite::ffi::sqlite3_api_routines,
+    ) -> std::ffi::c_int;
+    // SAFETY: sqlite-vec declares its entry point without parameters; every SQLite extension has these
+    // (https://www.sqlite.org/loadext.html). Linked in, it uses neither message nor routines; the handle is the
+    // connection's own and is open.
+    let code = unsafe {
+        let enter: EntryPoint = std::mem::transmute(sqlite_vec::sqlite3_vec_init as *const ());
+        enter(connection.handle(), std::ptr::null_mut(), std::ptr::null())
+    };
+    if code == rusqlite::ffi::SQLITE_OK {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("sqlite-vec did not start".to_owned())))
 }
 
 /// Makes directory and file, readable by their owner only: journals hold what people said.
@@ -185,17 +208,44 @@ impl SqliteSession {
         row.ok_or_else(|| Error::Database { place: self.setup.place(), reason: "an answer has no row".to_owned() })
     }
 
-    fn batch(&self, sql: &str) -> Result<(), Error> {
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), Error> {
         self.connection.execute_batch(sql).map_err(|error| self.setup.error(&error))
     }
 
-    fn run(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
+    pub(crate) fn run(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
         let run = || -> rusqlite::Result<usize> {
             let mut statement = self.connection.prepare_cached(sql)?;
             bind(&mut statement, params)?;
             statement.raw_execute()
         };
         run().map(|changed| changed as u64).map_err(|error| self.setup.error(&error))
+    }
+
+    /// Does several reads that see the same state.
+    pub(crate) fn snapshot<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.run("BEGIN", &[])?;
+        let outcome = work();
+        self.run("COMMIT", &[])?;
+        outcome
+    }
+
+    /// Runs a statement and shows its rows one by one.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: &[Value<'_>],
+        mut show: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), Error> {
+        let mut query = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            bind(&mut statement, params)?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                show(row)?;
+            }
+            Ok(())
+        };
+        query().map_err(|error| self.setup.error(&error))
     }
 
     /// Runs a statement and collects its rows.
@@ -233,6 +283,7 @@ impl ToSql for Value<'_> {
             Self::Null => ValueRef::Null,
             Self::Bool(value) => ValueRef::Integer(i64::from(*value)),
             Self::Int(value) => ValueRef::Integer(*value),
+            Self::Float(value) => ValueRef::Real(*value),
             Self::Text(value) => ValueRef::Text(value.as_bytes()),
             Self::Bytes(value) => ValueRef::Blob(value),
         }))
@@ -243,8 +294,7 @@ fn owned(value: ValueRef<'_>) -> Value<'static> {
     match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(value) => Value::Int(value),
-        // No column holds fractions; one that does was put there by somebody else and reads as a wrong text.
-        ValueRef::Real(value) => Value::Text(Cow::Owned(value.to_string())),
+        ValueRef::Real(value) => Value::Float(value),
         ValueRef::Text(value) => Value::Text(Cow::Owned(String::from_utf8_lossy(value).into_owned())),
         ValueRef::Blob(value) => Value::Bytes(Cow::Owned(value.to_vec())),
     }

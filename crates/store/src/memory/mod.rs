@@ -3,13 +3,22 @@
 //!
 //! Leaves out making terms and vectors, chunking, and ranking across the legs of a search: that is the memory crate's.
 
+mod change;
+mod codes;
+mod dialect;
+mod document;
+mod forget;
+mod lexemes;
+mod nearest;
+mod places;
+pub(crate) mod postgres;
+mod read;
 mod record;
-
-pub use record::{
-    ChunkKey, DocumentFilter, ForgetFilter, Forgotten, ForgottenDocument, Hit, MemoryFilter, MemoryStats,
-    NamespaceStats, NewChunk, NewDocument, Put, StoredChunk, StoredModel, TextQuery, Unembedded, VectorQuery,
-    VectorSupport,
-};
+mod sql;
+pub(crate) mod sqlite;
+mod sqlite_vectors;
+mod stock;
+mod text;
 
 use std::collections::HashMap;
 
@@ -19,23 +28,46 @@ use masque_types::{
     memory::{Chunk, Document, EmbeddingModel, Namespace},
 };
 
-use crate::{Error, Store};
+pub(crate) use change::{MemoryChange, MemoryOutcome, apply};
+pub(crate) use dialect::MemorySession;
+pub use record::{
+    ChunkKey, DocumentFilter, ForgetFilter, Forgotten, ForgottenDocument, Hit, MemoryFilter, MemoryStats,
+    NamespaceStats, NewChunk, NewDocument, Put, StoredChunk, StoredModel, TextQuery, Unembedded, VectorQuery,
+    VectorSupport,
+};
+
+use crate::{
+    Error, Store,
+    store::mixed_up,
+    write::{Outcome, Write},
+};
 
 impl Store {
+    async fn change_memory(&self, change: MemoryChange) -> Result<MemoryOutcome, Error> {
+        match self.write(Write::Memory(Box::new(change))).await? {
+            Outcome::Memory(outcome) => Ok(outcome),
+            _ => Err(mixed_up()),
+        }
+    }
+
     /// Stores documents in one transaction; each takes the place of the one with its id. Chunks whose digest stays keep
-    /// their key and their vectors; known vectors serve new chunks at once.
+    /// their key and their vectors; known vectors serve new chunks at once. Journals wait behind a write: give at most a
+    /// few hundred chunks at once.
     ///
     /// # Errors
-    /// When nothing can be written. Nothing of it is stored then.
+    /// When a document names sources that are no ids, or nothing can be written. Nothing of it is stored then.
     pub async fn put_documents(&self, documents: Vec<NewDocument>) -> Result<Vec<Put>, Error> {
-        let _ = documents;
-        Err(Error::Closed)
+        let prepared = documents.into_iter().map(document::StoredDocument::prepare).collect::<Result<_, _>>()?;
+        match self.change_memory(MemoryChange::Put(prepared)).await? {
+            MemoryOutcome::Put(puts) => Ok(puts),
+            _ => Err(mixed_up()),
+        }
     }
 
     /// Stores one document: see [`Store::put_documents`].
     ///
     /// # Errors
-    /// When nothing can be written.
+    /// Those of [`Store::put_documents`].
     pub async fn put_document(&self, document: NewDocument) -> Result<Put, Error> {
         Ok(self.put_documents(vec![document]).await?.into_iter().next().unwrap_or_default())
     }
@@ -45,8 +77,10 @@ impl Store {
     /// # Errors
     /// When nothing can be written.
     pub async fn forget(&self, filter: ForgetFilter) -> Result<Forgotten, Error> {
-        let _ = filter;
-        Err(Error::Closed)
+        match self.change_memory(MemoryChange::Forget(filter)).await? {
+            MemoryOutcome::Forgotten(forgotten) => Ok(forgotten),
+            _ => Err(mixed_up()),
+        }
     }
 
     /// One page of documents, by namespace and source.
@@ -54,8 +88,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<Document>, Error> {
-        let _ = filter;
-        Err(Error::Closed)
+        read::documents(self.reader(), filter).await
     }
 
     /// One document, if it is remembered.
@@ -63,8 +96,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn document(&self, id: DocumentId) -> Result<Option<Document>, Error> {
-        let _ = id;
-        Err(Error::Closed)
+        read::one(self.reader(), id).await
     }
 
     /// The documents whose printed id begins so, at most 10; `doc_` may be left out.
@@ -72,8 +104,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn find_documents(&self, prefix: &str) -> Result<Vec<DocumentId>, Error> {
-        let _ = prefix;
-        Err(Error::Closed)
+        read::find(self.reader(), prefix).await
     }
 
     /// The chunks of a document, in order.
@@ -81,8 +112,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn chunks(&self, id: DocumentId) -> Result<Vec<Chunk>, Error> {
-        let _ = id;
-        Err(Error::Closed)
+        read::chunks(self.reader(), id).await
     }
 
     /// Chunks with their documents, in the order of the keys; those that are gone are left out.
@@ -90,8 +120,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn stored_chunks(&self, keys: &[ChunkKey]) -> Result<Vec<StoredChunk>, Error> {
-        let _ = keys;
-        Err(Error::Closed)
+        read::stored(self.reader(), keys).await
     }
 
     /// The chunks that terms find, best first.
@@ -99,8 +128,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn text_hits(&self, query: &TextQuery) -> Result<Vec<Hit>, Error> {
-        let _ = query;
-        Err(Error::Closed)
+        text::hits(self.reader(), query).await
     }
 
     /// The chunks whose vectors are nearest, best first. Empty when the model has no vectors here.
@@ -108,8 +136,7 @@ impl Store {
     /// # Errors
     /// When the vector has not the model's dimension, or nothing can be read.
     pub async fn vector_hits(&self, query: &VectorQuery) -> Result<Vec<Hit>, Error> {
-        let _ = query;
-        Err(Error::Closed)
+        nearest::hits(self.reader(), query).await
     }
 
     /// The stored vectors of some chunks, by the chunks' digests.
@@ -121,8 +148,7 @@ impl Store {
         model: &EmbeddingModel,
         digests: &[Digest],
     ) -> Result<HashMap<Digest, Vec<f32>>, Error> {
-        let _ = (model, digests);
-        Err(Error::Closed)
+        stock::vectors(self.reader(), model, digests).await
     }
 
     /// Chunk texts that have no vector of a model yet, each once; of all namespaces when none are named.
@@ -135,8 +161,7 @@ impl Store {
         namespaces: Option<&[Namespace]>,
         limit: usize,
     ) -> Result<Vec<Unembedded>, Error> {
-        let _ = (model, namespaces, limit);
-        Err(Error::Closed)
+        stock::missing(self.reader(), model, namespaces, limit).await
     }
 
     /// Stores vectors of unit length under their chunks' digests; those of chunks that are gone by now are left out.
@@ -144,8 +169,8 @@ impl Store {
     /// # Errors
     /// When one has not the model's dimension, the database keeps no vectors, or nothing can be written.
     pub async fn put_vectors(&self, model: &EmbeddingModel, vectors: Vec<(Digest, Vec<f32>)>) -> Result<(), Error> {
-        let _ = (model, vectors);
-        Err(Error::Closed)
+        vectors.iter().try_for_each(|(_, vector)| nearest::check(vector, model.dimension))?;
+        self.change_memory(MemoryChange::Vectors(model.clone(), vectors)).await.map(|_stored| ())
     }
 
     /// Removes a model with all its vectors, and says how many they were.
@@ -153,8 +178,10 @@ impl Store {
     /// # Errors
     /// When nothing can be written.
     pub async fn drop_vectors(&self, model: &EmbeddingModel) -> Result<usize, Error> {
-        let _ = model;
-        Err(Error::Closed)
+        match self.change_memory(MemoryChange::DropVectors(model.clone())).await? {
+            MemoryOutcome::Dropped(vectors) => Ok(usize::try_from(vectors).unwrap_or(usize::MAX)),
+            _ => Err(mixed_up()),
+        }
     }
 
     /// The models that have vectors here, with what each lacks.
@@ -162,7 +189,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn vector_models(&self) -> Result<Vec<StoredModel>, Error> {
-        Err(Error::Closed)
+        stock::models(self.reader()).await
     }
 
     /// Whether vectors can be kept.
@@ -170,7 +197,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn vector_support(&self) -> Result<VectorSupport, Error> {
-        Err(Error::Closed)
+        postgres::vector_support(self.reader()).await
     }
 
     /// How much is remembered; in all namespaces when none are named.
@@ -178,8 +205,7 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn memory_stats(&self, namespaces: Option<&[Namespace]>) -> Result<MemoryStats, Error> {
-        let _ = namespaces;
-        Err(Error::Closed)
+        stock::stats(self.reader(), namespaces).await
     }
 
     /// A number that changes with each write to the memory, by whatever program.
@@ -187,6 +213,6 @@ impl Store {
     /// # Errors
     /// When nothing can be read.
     pub async fn memory_generation(&self) -> Result<u64, Error> {
-        Err(Error::Closed)
+        stock::generation(self.reader()).await
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into and comes out of the memory's tables. Leaves out the SQL, and what the records mean.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use masque_types::{
     digest::Digest,
@@ -267,9 +267,4 @@ pub enum VectorSupport {
     Ready,
     /// They cannot, and full-text search alone works; why, and what to do.
     Missing(String),
-}
-
-/// The parts of a slice, each at most so long.
-pub(crate) fn pages(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len).step_by(size.max(1)).map(move |start| start..(start + size).min(len))
 }

@@ -1,5 +1,5 @@
--- What is remembered: documents, their chunks, and the vectors of these. Terms and the indices of vectors stand in tables
--- that each database makes in its own way.
+-- What is remembered: documents, their chunks, and the vectors of these. The indices of vectors stand in tables that are
+-- made when a model of their length is first used.
 
 CREATE TABLE memory_namespaces (
     namespace_key {key},
@@ -54,7 +54,9 @@ CREATE TABLE chunks (
     last_line BIGINT NOT NULL,
     tokens BIGINT NOT NULL,
     -- Terms in headings and text.
-    terms BIGINT NOT NULL
+    terms BIGINT NOT NULL,
+    -- Tells what it is indexed under.
+    lexemes {bytes} NOT NULL
 );
 
 CREATE INDEX chunks_by_document ON chunks (document_key, ordinal);
@@ -65,6 +67,8 @@ CREATE TABLE chunk_texts (
     headings TEXT NOT NULL,
     text TEXT NOT NULL
 );
+
+{lexemes}
 
 CREATE TABLE embedding_models (
     model_key {key},
@@ -82,6 +86,8 @@ CREATE TABLE vectors (
     PRIMARY KEY (model_key, digest)
 );
 
+CREATE INDEX vectors_by_digest ON vectors (digest);
+
 -- The vectors of one model in one namespace: what a search looks through.
 CREATE TABLE vector_shelves (
     shelf_key {key},
@@ -98,6 +104,8 @@ CREATE TABLE vector_places (
     digest {bytes} NOT NULL,
     UNIQUE (shelf_key, digest)
 );
+
+CREATE INDEX vector_places_by_digest ON vector_places (digest);
 
 CREATE TABLE memory_generation (
     one BIGINT PRIMARY KEY CHECK (one = 1),
