@@ -10,6 +10,7 @@ pub mod audit;
 mod authority;
 mod border;
 mod children;
+pub mod clients;
 mod clock;
 pub mod commands;
 pub mod config;
@@ -59,6 +60,7 @@ pub struct App {
     launcher: Launcher,
     clock: Arc<SystemClock>,
     containers: Arc<Containers>,
+    jobs: Arc<jobs::Memo>,
 }
 
 impl App {
@@ -70,7 +72,7 @@ impl App {
         let store = open_store(&host, &settings).await?;
         let launcher = Launcher::detect(settings.landlock());
         let containers = Arc::new(containers::of(&host, &settings, &launcher));
-        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers })
+        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default() })
     }
 
     /// Another handle on the same parts, for what outlives a borrow. Closing one ends the parts for all.
@@ -83,6 +85,7 @@ impl App {
             launcher: self.launcher.clone(),
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
+            jobs: Arc::clone(&self.jobs),
         }
     }
 

@@ -231,14 +231,21 @@ impl App {
         let until = now.plus(self.lease());
         let name = worker_name();
         let Some((run, epoch)) = self.store.claim_next(&name, now, until).await? else { return Ok(None) };
-        let driven = match self.engine(run).await {
-            Ok((engine, state)) => {
-                let engine = Engine { worker: name, ..engine };
-                self.drive_claimed(&engine, state, (epoch, until), drive).await
-            }
-            Err(error) => Err(error),
-        };
-        Ok(Some((run, driven)))
+        Ok(Some((run, self.drive_claim(run, (epoch, until), name, drive).await)))
+    }
+
+    /// Drives a run whose lease a worker of that name got already. One that cannot be driven here keeps its lease until that
+    /// runs out.
+    pub(crate) async fn drive_claim(
+        &self,
+        run: RunId,
+        lease: (Epoch, Timestamp),
+        worker: String,
+        drive: Drive<'_>,
+    ) -> Result<Driven, Error> {
+        let (engine, state) = self.engine(run).await?;
+        let engine = Engine { worker, ..engine };
+        self.drive_claimed(&engine, state, lease, drive).await
     }
 
     async fn drive_claimed(
@@ -306,10 +313,16 @@ impl App {
     /// # Errors
     /// When the process cannot be started.
     pub fn detach(&self, run: RunId) -> Result<u32, Error> {
+        self.background(&["worker", "--run", &run.to_string()], &run.to_string())
+    }
+
+    /// Starts this program with these arguments and this one's settings as a process in the background. What it says goes to
+    /// `logs/<log>.log` in Masque's home.
+    pub(crate) fn background(&self, arguments: &[&str], log: &str) -> Result<u32, Error> {
         let directory = self.host.home.join("logs");
         fs_err::create_dir_all(&directory)?;
-        let log = fs_err::File::create(directory.join(format!("{run}.log")))?;
-        let arguments = ["worker", "--run", &run.to_string()].map(Into::into);
+        let log = fs_err::File::create(directory.join(format!("{log}.log")))?;
+        let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
         let mut environment: BTreeMap<OsString, OsString> =
             self.host.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         // What was set for this invocation holds for that process too; not by its arguments, which anyone can read.
@@ -513,7 +526,7 @@ pub(crate) fn check_task(task: &[Part]) -> Result<(), Error> {
 }
 
 /// The name of one drive of this process.
-fn worker_name() -> String {
+pub(crate) fn worker_name() -> String {
     static SERIAL: AtomicU64 = AtomicU64::new(1);
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     worker::own_name(serial).unwrap_or_else(|| format!("{}-{serial}", clock::new_command_id()))

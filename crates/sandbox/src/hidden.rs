@@ -62,6 +62,11 @@ impl Patterns {
         (place == Place::Own && self.built_in.is_match(path)) || self.given.is_match(path)
     }
 
+    /// Whether a path of a workspace, or a directory that it is in, is hidden.
+    fn hides_any(&self, path: &Path) -> bool {
+        path.ancestors().filter(|above| !above.as_os_str().is_empty()).any(|above| self.hides(above, Place::Own))
+    }
+
     /// Everything in a workspace that these patterns hide, with its cover.
     pub(crate) fn find(&self, workspace: &Path) -> Result<Vec<(PathBuf, Cover)>, Error> {
         let mut found = Vec::new();
@@ -92,6 +97,14 @@ impl Patterns {
         }
         Ok(found)
     }
+}
+
+/// Whether a path of a workspace is hidden from programs in a sandbox: by the built-in names or by these patterns.
+///
+/// # Errors
+/// When a pattern is wrong.
+pub fn is_hidden(path: &Path, patterns: &[String]) -> Result<bool, Error> {
+    Ok(Patterns::compiled(patterns)?.hides_any(path))
 }
 
 /// Whose files a directory holds.

@@ -42,6 +42,7 @@ pub use child::{Child, Exit, Stderr, Stdin, Stdout};
 pub use detached::detach;
 pub use error::Error;
 pub use expansion::Expansion;
+pub use hidden::is_hidden;
 pub use launcher::{LandlockUse, Launcher};
 pub use mechanism::{Mechanism, State};
 pub use network::{DeviceSettings, NetworkSpace, place_network_device};

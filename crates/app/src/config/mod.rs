@@ -25,6 +25,14 @@ pub use self::{
 };
 use crate::{Error, host::Host};
 
+/// A number with a unit, as options take it: `250ms`, `30s`, `20m`, `2h`, `7d`.
+///
+/// # Errors
+/// When number or unit is missing.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    value::parse_duration(text)
+}
+
 /// The largest file in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 

@@ -161,6 +161,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "Newest versions of a home that stay when a worker made one; the newest of each week stays for a year",
     ),
+    option("jobs.parallel", Kind::Count, "4", ProjectRule::Never, "Jobs that one process drives at a time"),
+    option(
+        "jobs.keep",
+        Kind::Duration,
+        "30d",
+        ProjectRule::Never,
+        "How long jobs are kept after their end; `unlimited` keeps all",
+    ),
     OptionSpec {
         key: "store.url",
         kind: Kind::Text,
