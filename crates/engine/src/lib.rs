@@ -8,6 +8,7 @@
 mod calling;
 pub mod children;
 pub mod compaction;
+mod discovery;
 pub mod driver;
 pub mod environment;
 mod heartbeat;

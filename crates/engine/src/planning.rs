@@ -21,7 +21,7 @@ use masque_types::{
 use serde_json::Value;
 
 use crate::{
-    calling, compaction,
+    calling, compaction, discovery,
     machine::Action,
     schema::Schemas,
     state::{CallState, OpenModelCall, Phase, State},
@@ -297,8 +297,10 @@ fn examine(state: &State, schemas: &mut Schemas, call: &CallState, now: Timestam
 }
 
 fn unknown_tool(state: &State, name: &str) -> String {
-    let names: Vec<&str> = state.tools.iter().flat_map(|tools| tools.iter().map(|tool| tool.name.as_str())).collect();
-    format!("There is no tool `{name}`. Your tools: {}", names.join(", "))
+    let tools = state.tools.as_deref().unwrap_or_default();
+    let names: Vec<&str> = discovery::shown(tools, &state.discovered).map(|tool| tool.name.as_str()).collect();
+    let more = if discovery::is_active(tools) { "; tool.search finds more" } else { "" };
+    format!("There is no tool `{name}`. Your tools: {}{more}", names.join(", "))
 }
 
 fn argument_problems(schemas: &mut Schemas, tool: &ToolSpec, arguments: &Value) -> Vec<String> {
@@ -469,13 +471,15 @@ fn reserve(state: &State) -> Result<(u64, MicroUsd), String> {
     Ok((tokens, micro_usd))
 }
 
-/// The tools that the model sees: of a conversation those that its policy has now.
+/// The tools that the model sees: of a conversation those that its policy has now, and where it has to ask for tools
+/// those that it asked for.
 fn shown_tools(state: &State) -> Arc<[ToolSpec]> {
     let Some(tools) = &state.tools else { return Arc::from([]) };
-    if !state.spec.conversation {
+    if !state.spec.conversation && !discovery::is_active(tools) {
         return Arc::clone(tools);
     }
-    tools.iter().filter(|tool| state.policy.has_tool(&tool.name, tool.effect)).cloned().collect()
+    let has = |tool: &&ToolSpec| !state.spec.conversation || state.policy.has_tool(&tool.name, tool.effect);
+    discovery::shown(tools, &state.discovered).filter(has).cloned().collect()
 }
 
 fn request(state: &State) -> ModelRequest {

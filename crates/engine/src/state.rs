@@ -42,6 +42,8 @@ pub struct State {
     pub persona: Option<Arc<Persona>>,
     /// The tools that the run stays with; absent before the environment was first activated.
     pub tools: Option<Arc<[ToolSpec]>>,
+    /// The tools beside the core that the model asked for, in that order, where it has to ask.
+    pub discovered: Vec<String>,
     /// The last event.
     pub last_seq: Seq,
     /// When it was written.
@@ -276,6 +278,7 @@ impl State {
             messages: vec![Arc::new(task)],
             persona: None,
             tools: None,
+            discovered: Vec::new(),
             last_seq: 1,
             last_at: at,
             calls: Vec::new(),

@@ -3,6 +3,8 @@
 //! What no table maps stays as it is; no tool has that name, so it grants nothing, and the reader of the file is told.
 //! Leaves out what other programs call the tools.
 
+use masque_types::tool::{TOOL_DESCRIBE, TOOL_SEARCH};
+
 use crate::{aliases, node::Place, notes::Notes, section::nearest};
 
 /// The tools that Masque has.
@@ -28,9 +30,12 @@ pub(crate) const TOOLS: [&str; 16] = [
 /// Canonical names of tools that do not exist yet.
 const LATER: [&str; 2] = ["web.search", "memory.search"];
 
+/// Tools that a run has where it has too many others: no file needs to name them.
+const DISCOVERY: [&str; 2] = [TOOL_SEARCH, TOOL_DESCRIBE];
+
 /// Whether this is the name of a tool of ours.
 pub(crate) fn is_canonical(name: &str) -> bool {
-    TOOLS.contains(&name) || LATER.contains(&name)
+    TOOLS.contains(&name) || LATER.contains(&name) || DISCOVERY.contains(&name)
 }
 
 /// Whether a name stands for several tools.

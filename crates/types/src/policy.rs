@@ -8,7 +8,12 @@ use std::str::Chars;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{child, message::ToolCall, persona::Persona, tool::EffectClass};
+use crate::{
+    child,
+    message::ToolCall,
+    persona::Persona,
+    tool::{EffectClass, TOOL_DESCRIBE, TOOL_SEARCH},
+};
 
 /// The outcome of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -200,15 +205,15 @@ pub struct LayerDecision {
 }
 
 /// Tools that need no question: they only read the workspace or ask the human anyway.
-const READ_ONLY_DEFAULTS: [&str; 7] =
-    ["fs.read", "fs.list", "fs.glob", "fs.search", "result.read", "human.ask", "skill.use"];
+const READ_ONLY_DEFAULTS: [&str; 9] =
+    ["fs.read", "fs.list", "fs.glob", "fs.search", "result.read", "human.ask", "skill.use", TOOL_SEARCH, TOOL_DESCRIBE];
 
 /// What [`Mode::AcceptEdits`] does without asking.
 const EDITS: [&str; 2] = ["fs.write", "fs.edit"];
 
 /// Tools that every selection and grant includes: reading on in a stored result gives nothing that the first part did
-/// not, and a skill is text of the persona itself.
-const ALWAYS_SELECTED: [&str; 2] = ["result.read", "skill.use"];
+/// not, a skill is text of the persona itself, and whoever looks for tools finds those that it has.
+const ALWAYS_SELECTED: [&str; 4] = ["result.read", "skill.use", TOOL_SEARCH, TOOL_DESCRIBE];
 
 impl Policy {
     /// The policy of a persona that a person starts.

@@ -12,6 +12,12 @@ use crate::{
     message::{Part, ToolCall},
 };
 
+/// The tool that finds others by what they do. Where it is among the tools of a run, the model sees the schemas of most
+/// others only after it asked for them.
+pub const TOOL_SEARCH: &str = "tool.search";
+/// The tool that gives the schemas of others, which the model has from then on.
+pub const TOOL_DESCRIBE: &str = "tool.describe";
+
 /// What happens to a call that was announced but not confirmed when the process died.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,

@@ -20,7 +20,7 @@ use masque_types::{
 };
 
 use super::{CallState, ChildState, OpenModelCall, Outcome, Phase, Repeats, State};
-use crate::{compaction, output};
+use crate::{compaction, discovery, output};
 
 impl State {
     /// Takes one event into the state.
@@ -64,6 +64,9 @@ impl State {
             EventBody::ToolCallFinished { call_id, content, is_error, .. } => {
                 self.count_repeat(call_id, content);
                 self.take_handoff(call_id, content, *is_error);
+                if !is_error {
+                    self.take_described(call_id);
+                }
                 self.settle(call_id, content.clone(), *is_error);
             }
             EventBody::ToolCallRefused { call_id, message, reason } => {
@@ -169,8 +172,8 @@ impl State {
     }
 
     fn pin_tools(&mut self, tools: &[ToolSpec]) {
-        let weight = |tool: &ToolSpec| tool.description.len() + tool.input_schema.to_string().len();
-        self.context_tokens += (tools.iter().map(weight).sum::<usize>() as u64).div_ceil(4);
+        let shown = tools.iter().filter(|tool| discovery::is_core(tools, tool));
+        self.context_tokens += shown.map(discovery::weight).sum::<u64>().div_ceil(4);
         self.tools = Some(tools.into());
     }
 
@@ -290,7 +293,26 @@ impl State {
         let proposed = |call: &ToolCall| CallState { call: call.clone(), phase: Phase::Proposed, attempts: 0 };
         self.calls = message.calls.iter().map(proposed).collect();
         self.unjudged = message.calls.is_empty().then_some(finish);
+        message.calls.iter().for_each(|call| self.discover(std::iter::once(call.tool.as_str())));
         self.say(Message::Assistant(message.clone()));
+    }
+
+    /// The tools that a call asked to be described are the model's from now on.
+    fn take_described(&mut self, call_id: &str) {
+        let Some(call) = self.calls.iter().find(|call| call.call.id == call_id) else { return };
+        let names: Vec<String> = discovery::described(&call.call).map(str::to_owned).collect();
+        self.discover(names.iter().map(String::as_str));
+    }
+
+    fn discover<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let Some(tools) = self.tools.clone() else { return };
+        for name in names {
+            let hidden = tools.iter().find(|tool| tool.name == name && !discovery::is_core(&tools, tool));
+            if let Some(tool) = hidden.filter(|tool| !self.discovered.contains(&tool.name)) {
+                self.context_tokens += discovery::weight(tool).div_ceil(4);
+                self.discovered.push(tool.name.clone());
+            }
+        }
     }
 
     fn rule(&mut self, approval: ApprovalId, ruling: &Ruling) {

@@ -7,6 +7,7 @@ mod children;
 mod clocks;
 mod conversation;
 mod crash;
+mod discovery;
 mod failures;
 mod frozen;
 mod golden;

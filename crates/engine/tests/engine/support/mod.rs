@@ -200,6 +200,7 @@ impl Toolbox for Tools {
                 "note" => *world.notes.entry(invocation.idempotency_key.clone()).or_default() += 1,
                 "patch" => *world.patches.entry(id).or_default() += 1,
                 "mail" => *world.mails.entry(id).or_default() += 1,
+                other if other.starts_with("mcp:") || other.starts_with("tool.") => {}
                 other => return ToolOutput::error(format!("no tool {other}")),
             }
             ToolOutput::text(format!("{} {}", invocation.call.tool, invocation.call.arguments))
