@@ -44,6 +44,9 @@ pub enum Error {
     /// A file that cannot be read; the source names it.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The system's certificates cannot be used.
+    #[error("no HTTPS connections are possible here: {0}")]
+    Connections(String),
     /// A script that cannot be written as YAML.
     #[error("the script cannot be written as YAML: {0}")]
     Write(String),

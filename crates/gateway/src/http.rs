@@ -58,6 +58,19 @@ impl Clients {
     }
 }
 
+/// How long a connection may take to stand.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Connections to a server that is no provider of chat models: an embeddings endpoint, the model hub. They are encrypted
+/// unless the server runs on this machine, and follow no redirects.
+///
+/// # Errors
+/// When no HTTPS connections are possible here.
+pub fn client(url: &Url) -> Result<Client, Error> {
+    let client = if is_plain_loopback(url) { loopback_client(CONNECT) } else { hosted_client(CONNECT) };
+    client.map_err(Error::Connections)
+}
+
 fn is_plain_loopback(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",

@@ -31,3 +31,4 @@ pub mod well_known;
 
 pub use error::Error;
 pub use gateway::{Gateway, Reason};
+pub use http::client;
