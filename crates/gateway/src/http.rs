@@ -61,8 +61,8 @@ impl Clients {
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Connections to a server that is no provider of chat models: an embeddings endpoint, the model hub. They are encrypted
-/// unless the server runs on this machine, and follow no redirects.
+/// Connections to a server that is no provider of chat models: an embeddings endpoint, the model hub. They believe the
+/// system's certificates, follow no redirects, and go past proxies to servers on this machine.
 ///
 /// # Errors
 /// When no HTTPS connections are possible here.
