@@ -258,7 +258,9 @@ impl Syncer {
             };
             let forgotten = self.index.store().forget(filter).await?;
             changes.removed.extend(forgotten.documents.into_iter().map(|document| document.source));
-            names.iter().for_each(|name| drop(self.known.remove(name)));
+            for name in names {
+                self.known.remove(name);
+            }
         }
         Ok(())
     }
