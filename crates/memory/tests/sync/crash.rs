@@ -14,7 +14,7 @@ use crate::support::{World, remembered, spec, syncer};
 
 const FILE: &str = "MASQUE_MEMORY_TEST_FILE";
 const ROOT: &str = "MASQUE_MEMORY_TEST_ROOT";
-const KILLS: usize = 12;
+const KILLS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "the test starts itself, to kill it")]

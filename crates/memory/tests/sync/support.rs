@@ -9,7 +9,7 @@ use masque_memory::{
 use masque_store::{DocumentFilter, MemoryFilter, Store};
 use masque_testkit::database::TestDatabase;
 use masque_types::{
-    memory::{Chunk, DocumentKind, Namespace, Origin},
+    memory::{Chunk, Document, DocumentKind, Namespace, Origin},
     time::Timestamp,
 };
 
@@ -87,12 +87,25 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(since.as_millis() as i64)
 }
 
+/// All documents of a store.
+async fn documents(store: &Store) -> Vec<Document> {
+    let filter = MemoryFilter::of([Namespace::Project("1a2b".to_owned())]);
+    store.documents(&DocumentFilter { filter, after: None, limit: 100_000 }).await.unwrap()
+}
+
+/// Whether a store has as much as was expected: asked before all of it is read and compared.
+pub(crate) async fn has_as_much(store: &Store, expected: &Remembered) -> bool {
+    let documents = documents(store).await;
+    documents.len() == expected.len()
+        && documents.iter().zip(expected).all(|(document, (source, known, _))| {
+            document.source == *source && known["digest"] == document.digest.to_string()
+        })
+}
+
 /// All documents of a store with their chunks.
 pub(crate) async fn remembered(store: &Store) -> Remembered {
-    let filter = MemoryFilter::of([Namespace::Project("1a2b".to_owned())]);
-    let documents = store.documents(&DocumentFilter { filter, after: None, limit: 100_000 }).await.unwrap();
     let mut remembered = Vec::new();
-    for document in documents {
+    for document in documents(store).await {
         let chunks = store.chunks(document.id).await.unwrap();
         let mut known = serde_json::to_value(&document).unwrap();
         let fields = known.as_object_mut().unwrap();

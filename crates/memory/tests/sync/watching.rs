@@ -6,7 +6,7 @@ use masque_memory::sync::{Report, Watching};
 use masque_store::Store;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::support::{World, remembered};
+use crate::support::{World, has_as_much, remembered};
 
 /// Only against hanging.
 const GUARD: Duration = Duration::from_secs(120);
@@ -40,9 +40,10 @@ impl Watched {
     /// Waits until the index is what a rebuild gives.
     async fn catch_up(&mut self, world: &World) {
         let expected = world.rebuilt().await;
-        while remembered(&self.store).await != expected {
+        while !has_as_much(&self.store, &expected).await {
             self.scan().await;
         }
+        assert_eq!(remembered(&self.store).await, expected);
     }
 
     async fn close(self) {
