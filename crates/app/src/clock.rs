@@ -1,7 +1,7 @@
 //! The clock and the source of new ids: the only place that reads either.
 
 use masque_types::{
-    id::{CommandId, RunId, TokenId},
+    id::{CommandId, ProposalId, RunId, TokenId},
     time::Timestamp,
 };
 use uuid::Uuid;
@@ -21,6 +21,10 @@ impl SystemClock {
 
 pub(crate) fn new_run_id() -> RunId {
     RunId::from_uuid(Uuid::now_v7())
+}
+
+pub(crate) fn new_proposal_id() -> ProposalId {
+    ProposalId::from_uuid(Uuid::now_v7())
 }
 
 pub(crate) fn new_token_id() -> TokenId {

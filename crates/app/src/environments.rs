@@ -1,6 +1,11 @@
 //! Activates persona environments: sandbox, tool server, MCP servers, host tools.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use masque_engine::environment::{Activation, ActiveEnvironment, Environments};
 use masque_sandbox::Launcher;
@@ -11,6 +16,7 @@ use masque_tools::{
         HostTool,
         fetch::{FetchLimits, WebFetch},
         result::{ResultRead, ResultReader},
+        standard::{StandardTool, Standards},
     },
 };
 use masque_types::{
@@ -27,11 +33,12 @@ use masque_types::{
 use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
-    authority,
+    App, authority,
     border::{self, Log},
     clock::SystemClock,
     host::Host,
     secrets::{self, Standing},
+    standards::Desk,
 };
 
 /// How often a running environment looks whether its secrets were taken back.
@@ -44,6 +51,8 @@ pub(crate) struct LocalEnvironments {
     pub(crate) store: Store,
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) containers: Arc<Containers>,
+    /// For the tools that are use cases of Masque itself.
+    pub(crate) app: App,
 }
 
 impl Environments for LocalEnvironments {
@@ -95,6 +104,7 @@ impl LocalEnvironments {
             persona: persona.name.clone(),
         };
         let border = border::Border::open(log);
+        let host_tools = self.host_tools(&persona, &wanted.workspace)?;
         let spec = EnvironmentSpec {
             run: wanted.run,
             persona: &persona,
@@ -103,7 +113,7 @@ impl LocalEnvironments {
             mode: wanted.mode,
             launcher: self.launcher.clone(),
             masque: self.host.executable.clone(),
-            host_tools: self.host_tools(&persona)?,
+            host_tools,
             private: vec![self.host.home.clone(), self.host.config.clone()],
             pinned: wanted.pinned,
             secrets: held,
@@ -141,11 +151,15 @@ impl LocalEnvironments {
         Ok((persona, vec![diagnostic]))
     }
 
-    fn host_tools(&self, persona: &Persona) -> Result<Vec<Arc<dyn HostTool>>, String> {
+    fn host_tools(&self, persona: &Persona, workspace: &Path) -> Result<Vec<Arc<dyn HostTool>>, String> {
         let results = Arc::new(StoredResults(self.store.clone()));
         let hosts = environment::listed_hosts(persona).map_err(|error| error.to_string())?;
         let limits = FetchLimits { hosts, ..FetchLimits::default() };
-        Ok(vec![Arc::new(WebFetch::new(limits)), Arc::new(ResultRead::new(results))])
+        let desk: Arc<dyn Standards> = Arc::new(Desk::new(self.app.handle(), &persona.name, workspace));
+        let mut tools: Vec<Arc<dyn HostTool>> =
+            vec![Arc::new(WebFetch::new(limits)), Arc::new(ResultRead::new(results))];
+        tools.extend(StandardTool::all(&desk));
+        Ok(tools)
     }
 }
 

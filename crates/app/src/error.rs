@@ -83,6 +83,18 @@ impl From<masque_home::Error> for Error {
     }
 }
 
+impl From<masque_memory::Error> for Error {
+    fn from(error: masque_memory::Error) -> Self {
+        use masque_memory::Error as E;
+        match error {
+            E::Query(_) | E::ChunkSize { .. } | E::Import { .. } | E::StandardsDirectory { .. } => {
+                Self::usage(error.to_string())
+            }
+            _ => Self::environment(error.to_string()),
+        }
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::environment(error.to_string())

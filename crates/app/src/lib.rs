@@ -60,6 +60,7 @@ pub struct App {
     launcher: Launcher,
     clock: Arc<SystemClock>,
     containers: Arc<Containers>,
+    standards: Arc<standards::Seen>,
     jobs: Arc<jobs::Memo>,
 }
 
@@ -72,7 +73,7 @@ impl App {
         let store = open_store(&host, &settings).await?;
         let launcher = Launcher::detect(settings.landlock());
         let containers = Arc::new(containers::of(&host, &settings, &launcher));
-        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default() })
+        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default(), standards: Arc::default() })
     }
 
     /// Another handle on the same parts, for what outlives a borrow. Closing one ends the parts for all.
@@ -85,6 +86,7 @@ impl App {
             launcher: self.launcher.clone(),
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
+            standards: Arc::clone(&self.standards),
             jobs: Arc::clone(&self.jobs),
         }
     }

@@ -290,6 +290,7 @@ impl App {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
+            app: self.handle(),
         }
     }
 

@@ -155,6 +155,10 @@ impl Content<'_> {
     /// Takes a file, or all files below a directory. A link counts by its target's name and by what stands there: the
     /// target may be a place that personas can write.
     fn collect(&mut self, path: &Path, depth: usize) -> Result<(), Error> {
+        // Standards are text: they start nothing, and an approved one must not end the trust.
+        if path == self.project.join(".masque/standards") {
+            return Ok(());
+        }
         let Ok(metadata) = fs_err::symlink_metadata(path) else { return Ok(()) };
         let name = path.strip_prefix(self.project).unwrap_or(path).as_os_str().as_encoded_bytes().to_vec();
         if metadata.is_symlink() {

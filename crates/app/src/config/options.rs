@@ -169,6 +169,27 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "How long jobs are kept after their end; `unlimited` keeps all",
     ),
+    option(
+        "standards.directory",
+        Kind::Text,
+        ".masque/standards",
+        ProjectRule::Free,
+        "Where a project keeps its standards: a directory below the project",
+    ),
+    option(
+        "standards.decide",
+        Kind::Choice(&["cli", "elicitation"]),
+        "cli",
+        ProjectRule::Never,
+        "Where standards are decided about; `elicitation` takes an editor's form for a person's decision too",
+    ),
+    option(
+        "standards.ttl",
+        Kind::Duration,
+        "30d",
+        ProjectRule::Tighten,
+        "How long a proposed standard can be approved",
+    ),
     OptionSpec {
         key: "store.url",
         kind: Kind::Text,

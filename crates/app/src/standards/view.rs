@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+pub use masque_memory::standards::{Finding, Severity};
 use masque_types::{
     digest::Digest,
     id::{ProposalId, RunId},
     standard::{Proposal, ProposalStatus, StandardKey},
+    time::Timestamp,
 };
 use serde::Serialize;
 
@@ -49,30 +51,6 @@ impl Default for ProposalFilter {
     fn default() -> Self {
         Self { project: None, status: None, run: None, limit: 100 }
     }
-}
-
-/// How serious a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// The person who decides should look at it.
-    Warning,
-}
-
-/// Something that a person should know before deciding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How serious.
-    pub severity: Severity,
-    /// What kind: `template`, `duplicate`, `conflict`, `injection`, `size`.
-    pub kind: &'static str,
-    /// The line of the content, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// What, in one sentence.
-    pub message: String,
 }
 
 /// A proposal with everything that a person needs for deciding.
@@ -131,10 +109,10 @@ pub struct StandardSummary {
     /// Who approved it, as its file says; `approved` says whether that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// When it was made, as its file says, RFC 3339.
+    /// When it was made, as its file says: a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    /// When it was last changed, as its file says, RFC 3339.
+    /// When it was last changed, as its file says: a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
     /// Whether the file is, byte for byte, what a person approved with this store.
@@ -219,11 +197,11 @@ pub struct StandardUse {
     pub approved: bool,
     /// How many searches it answered.
     pub queries: u64,
-    /// When it last answered one, RFC 3339.
+    /// When it last answered one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_used_at: Option<String>,
-    /// When its text was last changed, RFC 3339.
-    pub changed_at: String,
+    pub last_used_at: Option<Timestamp>,
+    /// When its text was last changed.
+    pub changed_at: Timestamp,
     /// Why it may be stale; empty when nothing speaks for it.
     pub stale: Vec<String>,
 }
@@ -235,4 +213,20 @@ pub struct StandardStatistics {
     pub standards: Vec<StandardUse>,
     /// Proposals that wait for a person.
     pub open_proposals: usize,
+}
+
+/// Something that is wrong with the standards of a project, or worth a look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The file, relative to the project.
+    pub file: String,
+    /// The line of the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// How serious.
+    pub severity: Severity,
+    /// What kind: `file`, `secret`, or that of a [`Finding`].
+    pub kind: &'static str,
+    /// What, in one sentence.
+    pub message: String,
 }

@@ -19,6 +19,7 @@ mod persona_transfer;
 mod run;
 mod runs;
 mod secret;
+mod standard;
 mod tool;
 mod tool_server;
 mod trust;
@@ -86,6 +87,9 @@ enum Command {
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The standards of a project: search, propose, approve
+    #[command(subcommand)]
+    Standard(standard::Command),
     /// Trust what a project brings: MCP servers, hooks, unconfined runs
     Trust(trust::Arguments),
     /// Keep provider keys in the sealed store
@@ -160,6 +164,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
             block_on(runs::run(context, command))
         }
         Command::Approvals(command) => block_on(approvals::run(Context::read(global, &[])?, command)),
+        Command::Standard(command) => block_on(standard::run(Context::read(global, &[])?, command)),
         Command::Audit(command) => block_on(audit::run(Context::read(global, &[])?, command)),
         Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
         Command::Key(command) => block_on(key::run(Context::read(global, &[])?, command)),

@@ -12,6 +12,7 @@ pub(crate) mod homes;
 pub(crate) mod live;
 pub(crate) mod personas;
 pub(crate) mod runs;
+pub(crate) mod standards;
 pub(crate) mod style;
 pub(crate) mod timeline;
 pub(crate) mod tools;

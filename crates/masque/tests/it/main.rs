@@ -24,6 +24,7 @@ mod reference;
 mod run;
 mod runs;
 mod secret;
+mod standard;
 mod stores;
 mod support;
 mod tool;

@@ -115,15 +115,21 @@ impl Masque {
         command
     }
 
-    /// Runs one line in a shell. `apr_…` stands for the newest open question.
+    /// Runs one line in a shell. `apr_…` stands for the newest open question, `prp_…` for the newest open proposal.
     pub(crate) fn shell(&self, line: &str) -> Output {
         let line =
             if line.contains("apr_…") { line.replace("apr_…", &self.open_question()) } else { line.to_owned() };
+        let line = if line.contains("prp_…") { line.replace("prp_…", &self.open_proposal()) } else { line };
         self.command("/bin/sh").args(["-c", &line]).output().unwrap()
     }
 
     fn open_question(&self) -> String {
         let open = self.json("masque approvals list --json");
+        open[0]["id"].as_str().unwrap_or("none-is-open").to_owned()
+    }
+
+    fn open_proposal(&self) -> String {
+        let open = self.json("masque standard proposals --json");
         open[0]["id"].as_str().unwrap_or("none-is-open").to_owned()
     }
 
@@ -181,7 +187,7 @@ impl Masque {
             text = text.replace(&root.join(place).display().to_string(), &format!("[{place}]"));
         }
         text = text.replace(&root.display().to_string(), "[root]");
-        for prefix in ["run", "apr"] {
+        for prefix in ["run", "apr", "prp"] {
             text = numbered(&text, prefix);
         }
         for (pattern, replacement) in [
@@ -192,6 +198,9 @@ impl Masque {
             (r"has now \([0-9a-f]{12}\)", "has now ([digest])"),
             (r"(?m)^( *\d+) +\d+\.\d{3}  ", "$1  [at]  "),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "[date]"),
+            (r#"((?:cre|upd)ated_at: )"\d{4}-\d\d-\d\d""#, "$1[day]"),
+            (r"(yes|no)  \d{4}-\d\d-\d\d ", "$1  [day]      "),
+            (r", \d{4}-\d\d-\d\d\n", ", [day]\n"),
             (r"\b[\d,]+ tokens", "[n] tokens"),
             (r"\b(\d+ m )?\d+(\.\d)? (ms|s)\b", "[time]"),
             (r"  \d+[sm] {1,3}(\S)", "  [s]  $1"),
