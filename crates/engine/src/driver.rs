@@ -322,6 +322,11 @@ impl<'a> Drive<'a> {
     }
 
     fn next_input(&mut self) -> Option<Input> {
+        // A run that is to be stopped is not set up before.
+        let stops = self.commands.iter().any(|(_, command)| matches!(command, Command::Cancel { .. }));
+        if stops && matches!(self.inputs.front(), Some(Input::Claimed)) {
+            self.inputs.pop_front();
+        }
         self.inputs.pop_front().or_else(|| {
             let (id, command) = self.commands.pop_front()?;
             self.consumed.push(id);

@@ -64,7 +64,7 @@ fn without(value: &Value, server: &Server) -> Value {
 fn edited(text: &str, before: &Value, server: &Server) -> Result<String, String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let is_head = |line: &&str| line.strip_prefix(EXTENSIONS).is_some_and(|rest| rest.trim_start().starts_with(':'));
-    let Some(head) = lines.iter().position(|line| is_head(line)) else {
+    let Some(head) = lines.iter().position(is_head) else {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         return Ok(format!("{text}{end}{EXTENSIONS}:\n{}", block(server, 2)));
     };
@@ -95,7 +95,7 @@ fn own_lines<'a>(lines: &[&'a str], indent: usize, name: &str) -> (Vec<&'a str>,
     // Only within `extensions`.
     let until = lines.iter().position(|line| is_content(line) && depth(line) == 0).unwrap_or(lines.len());
     let Some(start) = lines.iter().take(until).position(|line| is_own(line)) else { return (lines.to_vec(), None) };
-    let after = lines.iter().skip(start + 1).position(|line| ends(line)).map_or(lines.len(), |more| start + 1 + more);
+    let after = lines.iter().skip(start + 1).position(ends).map_or(lines.len(), |more| start + 1 + more);
     let kept = lines.iter().take(start).chain(lines.iter().skip(after)).copied().collect();
     (kept, Some(start))
 }

@@ -161,7 +161,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "Newest versions of a home that stay when a worker made one; the newest of each week stays for a year",
     ),
-    option("jobs.parallel", Kind::Count, "4", ProjectRule::Never, "Jobs that one process drives at a time"),
+    option(
+        "jobs.parallel",
+        Kind::Count,
+        "4",
+        ProjectRule::Never,
+        "Jobs that one process drives at a time; 0 leaves them to other processes",
+    ),
     option(
         "jobs.keep",
         Kind::Duration,

@@ -43,7 +43,9 @@ impl App {
     /// What a job of that persona in that workspace begins with.
     pub(super) async fn prepared(&self, name: &str, workspace: &Path) -> Result<Arc<Prepared>, Error> {
         let project = Host::project(workspace);
-        let stamps = Stamps::of(&sources(&self.host, &project, workspace));
+        // Thousands of files that say nothing about personas.
+        let standards = project.join(".masque/standards");
+        let stamps = Stamps::of(&sources(&self.host, &project, workspace), &standards);
         let key = (name.to_owned(), workspace.to_owned());
         let now = self.now();
         let known = self.jobs.prepared.get(&key);

@@ -15,19 +15,23 @@ const DEEPEST: usize = 16;
 pub(super) struct Stamps(Vec<(PathBuf, [i64; 5])>);
 
 impl Stamps {
-    /// Looks at some paths and all that is below them; what is absent counts as absent. `None` when there is too much.
-    pub(super) fn of(roots: &[PathBuf]) -> Option<Self> {
+    /// Looks at some paths and all that is below them, without one directory; what is absent counts as absent. `None` when
+    /// there is too much.
+    pub(super) fn of(roots: &[PathBuf], without: &Path) -> Option<Self> {
         let mut found = Vec::new();
         for root in roots {
-            collect(root, 0, &mut found)?;
+            collect(root, without, 0, &mut found)?;
         }
         Some(Self(found))
     }
 }
 
-fn collect(path: &Path, depth: usize, found: &mut Vec<(PathBuf, [i64; 5])>) -> Option<()> {
+fn collect(path: &Path, without: &Path, depth: usize, found: &mut Vec<(PathBuf, [i64; 5])>) -> Option<()> {
     // Of a link it counts where it leads to; where it stands shows in the time of its directory.
     let Ok(metadata) = fs_err::metadata(path) else { return Some(()) };
+    if path == without {
+        return Some(());
+    }
     if depth > DEEPEST || found.len() >= MOST_ENTRIES {
         return None;
     }
@@ -40,7 +44,7 @@ fn collect(path: &Path, depth: usize, found: &mut Vec<(PathBuf, [i64; 5])>) -> O
         let mut below: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
         below.sort_unstable();
         for path in below {
-            collect(&path, depth + 1, found)?;
+            collect(&path, without, depth + 1, found)?;
         }
     }
     Some(())
@@ -54,17 +58,22 @@ mod tests {
     fn changes_are_seen() {
         let root = tempfile::tempdir().unwrap();
         let roots = [root.path().join("agents"), root.path().join("AGENTS.md")];
-        let empty = Stamps::of(&roots).unwrap();
-        assert_eq!(Stamps::of(&roots).unwrap(), empty);
+        let without = roots[0].join("many");
+        let stamps = || Stamps::of(&roots, &without).unwrap();
+        let empty = stamps();
+        assert_eq!(stamps(), empty);
         fs_err::create_dir(&roots[0]).unwrap();
         fs_err::write(roots[0].join("a.md"), "a").unwrap();
-        let one = Stamps::of(&roots).unwrap();
+        fs_err::create_dir(&without).unwrap();
+        let one = stamps();
+        fs_err::write(without.join("one"), "").unwrap();
+        assert_eq!(stamps(), one, "what is left out is not looked at");
         assert_ne!(one, empty);
         fs_err::write(root.path().join("new"), "b").unwrap();
         fs_err::rename(root.path().join("new"), roots[0].join("a.md")).unwrap();
-        let two = Stamps::of(&roots).unwrap();
+        let two = stamps();
         assert_ne!(two, one);
         fs_err::write(&roots[1], "").unwrap();
-        assert_ne!(Stamps::of(&roots).unwrap(), two);
+        assert_ne!(stamps(), two);
     }
 }

@@ -32,12 +32,14 @@ pub struct JobWorkers {
 }
 
 impl JobWorkers {
-    /// Starts them; `parallel` jobs are driven at a time (setting `jobs.parallel`).
+    /// Starts them; `parallel` jobs are driven at a time (setting `jobs.parallel`). 0 leaves all to other processes.
     #[must_use]
     pub fn start(app: &App, parallel: usize) -> Self {
         let (app, stop) = (Arc::new(app.handle()), CancellationToken::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(dispatch(Arc::clone(&app), parallel.max(1), stop.clone()));
+        if parallel > 0 {
+            tasks.spawn(dispatch(Arc::clone(&app), parallel, stop.clone()));
+        }
         Self { app, stop, tasks }
     }
 
@@ -47,9 +49,9 @@ impl JobWorkers {
     /// # Errors
     /// When that process cannot be started, or the store cannot be read.
     pub async fn close(self) -> Result<(), Error> {
-        let app = Arc::clone(&self.app);
+        let (app, drove) = (Arc::clone(&self.app), !self.tasks.is_empty());
         self.stop().await;
-        if app.store.has_open_jobs().await? {
+        if drove && app.store.has_open_jobs().await? {
             app.background(&["worker", "--jobs"], "jobs")?;
         }
         Ok(())
@@ -87,7 +89,7 @@ impl App {
         }
     }
 
-    /// How many jobs a process drives at a time.
+    /// How many jobs a process drives that is there for nothing else.
     #[must_use]
     pub fn parallel_jobs(&self) -> usize {
         usize::try_from(self.settings.count("jobs.parallel").unwrap_or(4)).unwrap_or(usize::MAX).max(1)

@@ -16,7 +16,10 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Serve over HTTP at this address instead of standard input and output
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
@@ -37,6 +40,12 @@ pub(crate) struct Arguments {
     model: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Enter the server in the configuration of a client, after showing the change
+    Install(super::mcp_install::Arguments),
+}
+
 impl Arguments {
     /// The options among the arguments, as configuration of the highest layer.
     pub(crate) fn settings(&self) -> Vec<Argument> {
@@ -45,6 +54,9 @@ impl Arguments {
 }
 
 pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
+    if let Some(Command::Install(install)) = &arguments.command {
+        return super::mcp_install::run(&context, install);
+    }
     let transport = match arguments.http {
         Some(address) => Transport::Http(listen(&context, address, &arguments)?),
         None => Transport::Streams(arguments.persona),

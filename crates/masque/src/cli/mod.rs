@@ -12,6 +12,7 @@ mod explain;
 mod handoff;
 mod key;
 mod mcp;
+mod mcp_install;
 mod persona;
 mod persona_author;
 mod persona_home;
@@ -20,6 +21,7 @@ mod run;
 mod runs;
 mod secret;
 mod standard;
+mod token;
 mod tool;
 mod tool_server;
 mod trust;
@@ -98,6 +100,9 @@ enum Command {
     /// Keep secrets that personas use without seeing them
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Make, list and revoke access tokens of the server
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show what this machine can enforce and which models can be asked
     Doctor(doctor::Arguments),
     /// Watch the bundled architect review this directory, without a model
@@ -169,6 +174,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
         Command::Key(command) => block_on(key::run(Context::read(global, &[])?, command)),
         Command::Secret(command) => block_on(secret::run(Context::read(global, &[])?, command)),
+        Command::Token(command) => block_on(token::run(Context::read(global, &[])?, command)),
         Command::Doctor(arguments) => block_on(doctor::run(Context::read(global, &[])?, arguments)),
         Command::Demo(arguments) => {
             let context = Context::read(global, &arguments.settings())?;

@@ -1,4 +1,6 @@
-//! `masque runs`: list, show and steer runs.
+//! `masque runs`: list, show, steer and delete runs.
+
+use std::time::Duration;
 
 use masque_app::{App, Error, config::Argument, forks::Fork, runs::RunFilter};
 use masque_types::{
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Fork(ForkArguments),
     /// Replay a run without effects and check that its journal is consistent
     Replay(One),
+    /// Delete runs that ended, with what they called and what was forked from them; the audit log stays
+    Prune(Prune),
     /// Write a run's journal as JSON lines, or as a script for the scripted model
     Export(Export),
 }
@@ -50,6 +54,9 @@ pub(crate) struct List {
     /// Only conversations
     #[arg(long)]
     conversations: bool,
+    /// Only jobs: runs that editors and other programs asked for
+    #[arg(long)]
+    jobs: bool,
     /// At most so many
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
@@ -114,6 +121,19 @@ pub(crate) struct ForkArguments {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Prune {
+    /// Only what ended so long ago, such as 30d
+    #[arg(long, value_name = "TIME", value_parser = masque_app::config::duration)]
+    older_than: Duration,
+    /// Only jobs with what they called
+    #[arg(long)]
+    jobs: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Export {
     /// Run: its id, the beginning of it, or `last`
     run: String,
@@ -171,6 +191,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
         }
         Command::Fork(arguments) => fork(&app, &actor, arguments).await,
         Command::Replay(one) => replay(&app, one).await,
+        Command::Prune(arguments) => prune(&app, &actor, &arguments).await,
         Command::Export(export) => print_export(&app, export).await,
     };
     app.close().await?;
@@ -186,7 +207,7 @@ async fn print_list(app: &App, list: List) -> Result<Exit, Error> {
         status: list.status,
         persona: list.persona,
         conversation: list.conversations.then_some(true),
-        job: None,
+        job: list.jobs.then_some(true),
         parent,
         before: None,
         limit: list.limit,
@@ -263,6 +284,16 @@ async fn fork(app: &App, actor: &masque_types::actor::Actor, arguments: ForkArgu
         return Ok(Exit::Success);
     }
     drive(app, actor, forked.run, &arguments.drive, &Answers::at_terminal(&arguments.drive)).await
+}
+
+async fn prune(app: &App, actor: &masque_types::actor::Actor, arguments: &Prune) -> Result<Exit, Error> {
+    let deleted = app.prune_runs(actor, arguments.older_than, arguments.jobs).await?;
+    if arguments.json {
+        render::json(&deleted);
+    } else {
+        render::line(&format!("{} runs deleted, {} of them jobs", deleted.runs, deleted.jobs));
+    }
+    Ok(Exit::Success)
 }
 
 async fn replay(app: &App, one: One) -> Result<Exit, Error> {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::{exit::Exit, render};
 
-/// How often a worker looks whether a backup is due.
+/// How often a worker looks whether a backup or a clean-up is due.
 const BACKUP_LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// End when no run can go on
     #[arg(long, conflicts_with = "run")]
     drain: bool,
+    /// Drive jobs only, several at once, and end when none is left; one process does so at a time
+    #[arg(long, conflicts_with_all = ["run", "drain"])]
+    jobs: bool,
 }
 
 pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
@@ -48,6 +51,12 @@ async fn interrupted(stop: &CancellationToken) -> Result<(), Error> {
 }
 
 async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Result<Exit, Error> {
+    if arguments.jobs {
+        if !app.work_jobs(stop.clone()).await? {
+            render::note("another process drives the jobs already");
+        }
+        return Ok(Exit::Success);
+    }
     let quiet = |_: Progress<'_>| {};
     if let Some(run) = &arguments.run {
         let run = app.find_run(run).await?;
@@ -65,6 +74,7 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
         if looked.is_none_or(|looked| looked.elapsed() >= BACKUP_LOOK) {
             looked = Some(Instant::now());
             back_up(app).await?;
+            clean_up(app).await?;
         }
         let drive = Drive {
             when_waiting: &|_| WhenWaiting::Park,
@@ -97,6 +107,15 @@ async fn back_up(app: &App) -> Result<(), Error> {
                 render::error(&error);
             }
         }
+    }
+    Ok(())
+}
+
+/// Deletes the jobs that are kept no longer.
+async fn clean_up(app: &App) -> Result<(), Error> {
+    match app.clean_up_jobs().await? {
+        Some(deleted) if deleted.runs > 0 => render::note(&format!("{} old jobs were deleted", deleted.jobs)),
+        _ => {}
     }
     Ok(())
 }
