@@ -1,6 +1,6 @@
 //! What is accepted as a summary. Leaves out asking for it.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use masque_types::{
     digest::Digest,
@@ -135,17 +135,14 @@ fn object(answer: &str) -> &str {
 }
 
 fn ids(names: &[String], least: usize, text: &str, prompt: &Prompt, problems: &mut Vec<Problem>) -> Vec<DocumentId> {
-    let mut ids = BTreeSet::new();
-    for name in names {
-        match prompt.names.iter().find(|(known, _)| known == name.trim()) {
-            Some((_, id)) => _ = ids.insert(*id),
-            None => problems.push(Problem::UnknownSource(name.clone())),
-        }
-    }
+    let known = |name: &String| prompt.names.iter().any(|(known, _)| known == name.trim());
+    problems.extend(names.iter().filter(|name| !known(name)).map(|name| Problem::UnknownSource(name.clone())));
+    let cited = prompt.names.iter().filter(|(known, _)| names.iter().any(|name| name.trim() == known));
+    let ids: Vec<DocumentId> = cited.map(|(_, id)| *id).collect();
     if ids.len() < least {
         problems.push(Problem::Unsourced(text.chars().take(80).collect()));
     }
-    ids.into_iter().collect()
+    ids
 }
 
 /// One line, so that a statement cannot become a heading or a list of its own.

@@ -96,7 +96,7 @@ pub fn plan(listed: &[Listed], limits: &Limits, now: Timestamp) -> Vec<Group> {
             Some(group)
         })
         .collect();
-    groups.sort_by(|a, b| a.why.cmp(&b.why).then(b.tokens.cmp(&a.tokens)).then(a.source.cmp(&b.source)));
+    groups.sort_by(|a, b| a.why.cmp(&b.why).then(b.tokens.cmp(&a.tokens)).then(a.name.cmp(&b.name)));
     groups.truncate(limits.most_groups);
     groups
 }

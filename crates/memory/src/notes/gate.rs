@@ -1,6 +1,10 @@
 //! The judgement on a new note beside what is known. Leaves out what it is made of and what follows from it.
 
+use std::collections::HashSet;
+
 use masque_types::{id::DocumentId, memory::Document};
+
+use crate::terms;
 
 use super::{
     relation::{Relation, relation},
@@ -11,8 +15,10 @@ use super::{
 const SAME_WORDS: f32 = 0.8;
 /// Notes whose vectors are so near say the same, unless they differ in a value.
 const SAME_MEANING: f32 = 0.95;
-/// A note that has so much of its shingles from one retrieved text came from it.
-const RECALLED: f32 = 0.8;
+/// A note that shares so much of its shingles with a text, or the text with the note, holds no more than the text.
+const CONTAINED: f32 = 0.8;
+/// Words around a repeated text that add nothing: `as I said before`, `by the way`.
+const MOST_ADDED: usize = 3;
 
 /// A note that is there.
 #[derive(Debug, Clone)]
@@ -42,9 +48,13 @@ pub(super) fn judge(text: &str, known: &[Known]) -> Verdict {
             continue;
         }
         let words = shingles.likeness(&Shingles::of(&other.text));
+        let contained = adds_nothing(text, &other.text) && shingles::same_values(text, &other.text);
         let meaning = other.cosine.filter(|cosine| *cosine >= SAME_MEANING && shingles::same_values(text, &other.text));
         let likeness = words.max(meaning.unwrap_or_default());
-        let same = relation == Relation::Same || words >= SAME_WORDS || meaning.is_some();
+        let same = relation == Relation::Same
+            || (words >= SAME_WORDS && (missing(text, &other.text) == 0 || missing(&other.text, text) == 0))
+            || contained
+            || meaning.is_some();
         if same && verdict.duplicate.is_none_or(|(_, best)| likeness > best) {
             verdict.duplicate = Some((other.document.id, likeness));
         }
@@ -54,6 +64,22 @@ pub(super) fn judge(text: &str, known: &[Known]) -> Verdict {
 
 /// Whether a note repeats what a search returned.
 pub(super) fn is_recalled(text: &str, retrieved: &[String]) -> bool {
-    let shingles = Shingles::of(text);
-    retrieved.iter().any(|other| shingles.share_in(&Shingles::of(other)) >= RECALLED)
+    retrieved.iter().any(|other| adds_nothing(text, other))
+}
+
+/// Whether a text is a part of another, or is the other with a few words around it. A text that has one word in place of
+/// another one is neither.
+fn adds_nothing(text: &str, other: &str) -> bool {
+    let (mine, theirs) = (Shingles::of(text), Shingles::of(other));
+    let added = missing(text, other);
+    if mine.share_in(&theirs) >= CONTAINED && added == 0 {
+        return true;
+    }
+    theirs.share_in(&mine) >= CONTAINED && added <= MOST_ADDED && missing(other, text) == 0
+}
+
+/// How many telling words of a text another one does not have.
+fn missing(text: &str, from: &str) -> usize {
+    let known: HashSet<String> = terms::of_text(from).into_iter().collect();
+    terms::telling(text).into_iter().filter(|term| !known.contains(term)).count()
 }

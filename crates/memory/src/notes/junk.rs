@@ -45,7 +45,7 @@ impl fmt::Display for Junk {
 
 pub(super) fn judge(text: &str) -> Option<Junk> {
     let terms = terms::of_text(text);
-    let telling = terms::of_query(text);
+    let telling = terms::telling(text);
     let lower = text.trim().to_lowercase();
     if terms.is_empty() {
         Some(Junk::Empty)
@@ -70,29 +70,19 @@ fn has_value(terms: &[String]) -> bool {
     terms.iter().any(|term| term.chars().any(|c| c.is_ascii_digit()) || !term.is_ascii())
 }
 
+/// Beginnings of remarks.
 const GREETINGS: &[&str] = &[
     "hi",
     "hello",
     "hey",
     "thanks",
     "thank you",
-    "ok",
-    "okay",
-    "sure",
-    "great",
-    "perfect",
     "sounds good",
+    "looks good",
     "got it",
     "will do",
-    "yes",
-    "no",
     "good morning",
     "good evening",
-    "nice",
-    "cool",
-    "awesome",
-    "done",
-    "bye",
     "see you",
     "you're welcome",
     "no problem",
@@ -107,19 +97,23 @@ const GREETINGS: &[&str] = &[
     "please let me know",
     "feel free",
 ];
+/// Words that are a remark by themselves, and the beginning of anything else.
+const ASSENT: &[&str] =
+    &["ok", "okay", "sure", "great", "perfect", "yes", "no", "nice", "cool", "awesome", "done", "bye"];
 
 /// Words of a remark at most; what is longer says something besides.
 const REMARK_WORDS: usize = 9;
 
 fn is_talk(text: &str, words: usize) -> bool {
-    words <= REMARK_WORDS
-        && GREETINGS.iter().any(|greeting| {
-            text.strip_prefix(greeting).is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', ',', '.', ' ']))
-                && !text.contains(" is ")
-                && !text.contains(':')
-        })
+    if words > REMARK_WORDS || text.contains(" is ") || text.contains(':') {
+        return false;
+    }
+    let rest = |beginnings: &[&str]| beginnings.iter().find_map(|beginning| text.strip_prefix(beginning));
+    rest(GREETINGS).is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', ',', '.', ' ']))
+        || rest(ASSENT).is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', ',', '.']))
 }
 
+/// Beginnings of what is true for a moment only.
 const PASSING: &[&str] = &[
     "i am going to",
     "i'm going to",

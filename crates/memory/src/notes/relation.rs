@@ -28,6 +28,8 @@ const SAME_VALUE: f32 = 0.7;
 const OTHER_VALUE: f32 = 0.5;
 /// Notes that share so much of all their terms differ in their value only.
 const SAME_FRAME: f32 = 0.6;
+/// Notes that share so much, and of which each has a word of its own, are one sentence with two values.
+const SAME_SENTENCE: f32 = 0.7;
 
 pub(super) fn relation(a: &str, b: &str) -> Relation {
     let (terms_a, terms_b) = (telling(a), telling(b));
@@ -41,29 +43,37 @@ pub(super) fn relation(a: &str, b: &str) -> Relation {
     if alike >= SAME_FRAME && differ_in_numbers(&terms_a, &terms_b) {
         return Relation::Contradicts;
     }
+    if alike >= SAME_SENTENCE
+        && terms_a.difference(&terms_b).next().is_some()
+        && terms_b.difference(&terms_a).next().is_some()
+    {
+        return Relation::Contradicts;
+    }
     if terms_a == terms_b {
         return Relation::Same;
     }
     match (split(a), split(b)) {
-        (Some((subject_a, value_a)), Some((subject_b, value_b)))
-            if likeness(&subject_a, &subject_b) >= SAME_SUBJECT =>
-        {
-            let values = likeness(&value_a, &value_b);
-            if values >= SAME_VALUE && denies(a) == denies(b) {
-                Relation::Same
-            } else if values <= OTHER_VALUE {
-                Relation::Contradicts
-            } else {
-                Relation::Apart
-            }
-        }
+        (Some(a), Some(b)) if likeness(&a.subject, &b.subject) >= SAME_SUBJECT => said_of_the_same(&a, &b),
         _ => Relation::Apart,
     }
 }
 
+/// What is said of one subject is the same, or it is another value of the same property. `Anna likes tea` and `Anna likes
+/// hiking` are neither: only what something *is* can be one thing alone.
+fn said_of_the_same(a: &Split, b: &Split) -> Relation {
+    let values = likeness(&a.value, &b.value);
+    if values >= SAME_VALUE {
+        return if a.denies == b.denies { Relation::Same } else { Relation::Contradicts };
+    }
+    let property = a.value.intersection(&b.value).next().is_some();
+    let short = a.value.len() <= 3 && b.value.len() <= 3;
+    let one_thing = a.identity && b.identity && (a.subject.len() >= 2 || short);
+    if values <= OTHER_VALUE && (property || one_thing) { Relation::Contradicts } else { Relation::Apart }
+}
+
 /// The terms that carry meaning.
 fn telling(text: &str) -> HashSet<String> {
-    terms::of_query(text).into_iter().filter(|term| !is_negation(term) && !is_time(term)).collect()
+    terms::telling(text).into_iter().filter(|term| !is_negation(term) && !is_time(term)).collect()
 }
 
 /// Words that say when something was found out, not what.
@@ -99,19 +109,29 @@ fn differ_in_numbers(a: &HashSet<String>, b: &HashSet<String>) -> bool {
     !own_a.is_empty() && !own_b.is_empty() && own_a.into_iter().chain(own_b).all(number)
 }
 
-/// Subject and value of a note: what stands before and after the first joining word.
-fn split(text: &str) -> Option<(HashSet<String>, HashSet<String>)> {
+/// A note, split at its first joining word.
+struct Split {
+    subject: HashSet<String>,
+    value: HashSet<String>,
+    /// Whether it says what the subject is, not what it does.
+    identity: bool,
+    denies: bool,
+}
+
+fn split(text: &str) -> Option<Split> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let at = words.iter().skip(1).position(|word| joins(word))? + 1;
-    let before = words.get(..at)?.join(" ");
-    let after = words.get(at + 1..)?.join(" ");
-    // `port: 8080` and `port=8080` join within a word.
-    let before = words
-        .get(at)
-        .filter(|word| word.len() > 1 && word.ends_with(':'))
-        .map_or_else(|| before.clone(), |word| format!("{before} {word}"));
-    let (subject, value) = (telling(&before), telling(&after));
-    (!subject.is_empty() && !value.is_empty()).then_some((subject, value))
+    let at = words
+        .iter()
+        .position(|word| joins(word) && *word != ":")
+        .filter(|at| *at > 0 || words.first().is_some_and(|word| word.ends_with(':')))?;
+    let joint = words.get(at)?;
+    // `port: 8080` is joined by the end of a word that belongs to the subject.
+    let end = if joint.ends_with(':') { at + 1 } else { at };
+    let subject = telling(&words.get(..end)?.join(" "));
+    let value = telling(&words.get(at + 1..)?.join(" "));
+    let identity = joint.ends_with(':')
+        || matches!(joint.to_lowercase().as_str(), "is" | "are" | "was" | "were" | "=" | "->" | "equals" | "means");
+    (!subject.is_empty() && !value.is_empty()).then(|| Split { subject, value, identity, denies: denies(text) })
 }
 
 fn joins(word: &str) -> bool {
@@ -161,7 +181,8 @@ mod tests {
             ("The staging port is 8080", "The staging port is 9090", Relation::Contradicts),
             ("The staging port is 8080.", "the staging port is now 8080", Relation::Same),
             ("The database is PostgreSQL", "The database is now SQLite", Relation::Contradicts),
-            ("Anna prefers tabs", "Anna prefers four spaces", Relation::Contradicts),
+            ("Anna prefers tabs for indentation", "Anna prefers spaces for indentation", Relation::Contradicts),
+            ("Anna prefers tabs", "Anna prefers dark themes", Relation::Apart),
             ("Deploys need an approval", "Deploys do not need an approval", Relation::Contradicts),
             ("Deploys are on Friday", "The logo is blue", Relation::Apart),
             ("Retries: at most 3 for each request", "Retries: at most 5 for each request", Relation::Contradicts),

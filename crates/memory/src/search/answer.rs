@@ -32,6 +32,14 @@ struct LegHits {
     notes: Vec<Note>,
 }
 
+/// A question with what was found out about it.
+struct Asked<'a> {
+    query: &'a SearchQuery,
+    terms: &'a [String],
+    /// The smallest cosine that the vector leg gave.
+    farthest: Option<f32>,
+}
+
 impl LegHits {
     const fn empty(leg: Leg) -> Self {
         Self { hits: Vec::new(), leg, notes: Vec::new() }
@@ -44,7 +52,10 @@ pub(crate) async fn answer(index: &Index, query: &SearchQuery) -> Result<Found, 
     let (text, vector) = tokio::try_join!(text_leg(index, query, &query_terms), vector_leg(index, query, &serving))?;
     let weights = fuse::weights(query.mode, terms::names_a_thing(&query.text), index.tuning());
     let candidates = fuse::fuse(&text.hits, &vector.hits, weights, index.tuning().rank_constant);
-    let hits = explained(index, query, candidates, &query_terms).await?;
+    // What the vector leg did not name is further away than everything that it named.
+    let farthest = vector.hits.last().map(|hit| hit.score as f32);
+    let asked = Asked { query, terms: &query_terms, farthest };
+    let hits = explained(index, &asked, candidates).await?;
     let mut found =
         Found { hits, text: text.leg, vector: vector.leg, notes: text.notes.into_iter().chain(vector.notes).collect() };
     abstain(query, &mut found);
@@ -106,32 +117,29 @@ async fn vector_leg(index: &Index, query: &SearchQuery, serving: &Serving) -> Re
 }
 
 /// The candidates with their chunks, newer ones raised, best first.
-async fn explained(
-    index: &Index,
-    query: &SearchQuery,
-    mut candidates: Vec<Candidate>,
-    query_terms: &[String],
-) -> Result<Vec<Hit>, Error> {
+async fn explained(index: &Index, asked: &Asked<'_>, mut candidates: Vec<Candidate>) -> Result<Vec<Hit>, Error> {
+    let query = asked.query;
     candidates.truncate(query.limit.saturating_mul(SPARE).max(SPARE * SPARE));
     let keys: Vec<_> = candidates.iter().map(|candidate| candidate.key).collect();
     let stored = index.store().stored_chunks(&keys).await?;
     let mut by_key: HashMap<_, _> = stored.into_iter().map(|chunk| (chunk.key, chunk)).collect();
     let mut hits: Vec<Hit> = candidates
         .into_iter()
-        .filter_map(|candidate| Some(hit(query, by_key.remove(&candidate.key)?, candidate, query_terms)))
+        .filter_map(|candidate| Some(hit(asked, by_key.remove(&candidate.key)?, candidate)))
         .filter(|hit| query.filters.superseded || !hit.document.metadata.contains_key(SUPERSEDED_BY))
         .collect();
     hits.sort_by(|a, b| b.score.total_cmp(&a.score));
     Ok(hits)
 }
 
-fn hit(query: &SearchQuery, stored: StoredChunk, candidate: Candidate, query_terms: &[String]) -> Hit {
+fn hit(asked: &Asked<'_>, stored: StoredChunk, candidate: Candidate) -> Hit {
+    let Asked { query, terms, farthest } = asked;
     let recency = rank::recency_factor(query.recency.as_ref(), stored.document.changed_at, query.now);
     let evidence = Evidence {
-        coverage: candidate.matched.len() as f32 / query_terms.len().max(1) as f32,
-        cosine: candidate.vector.map(|place| place.score),
+        coverage: candidate.matched.len() as f32 / terms.len().max(1) as f32,
+        cosine: candidate.vector.map(|place| place.score).or(*farthest),
     };
-    let matched = candidate.matched.iter().filter_map(|place| query_terms.get(*place).cloned()).collect();
+    let matched = candidate.matched.iter().filter_map(|place| terms.get(*place).cloned()).collect();
     let contradicted = stored.document.metadata.contains_key(CONTRADICTED_BY);
     let standing = if contradicted { CONTRADICTED } else { 1.0 };
     Hit {
@@ -151,7 +159,7 @@ fn hit(query: &SearchQuery, stored: StoredChunk, candidate: Candidate, query_ter
     }
 }
 
-/// Leaves nothing when the best is not good enough, and else drops what is no better than nothing.
+/// Leaves nothing when the best is not good enough.
 fn abstain(query: &SearchQuery, found: &mut Found) {
     let Some(least) = query.least_confidence else { return };
     let sure = found.hits.iter().map(|hit| hit.explanation.confidence).fold(0.0, f32::max);

@@ -10,13 +10,22 @@ pub(super) struct Evidence {
     pub(super) cosine: Option<f32>,
 }
 
-/// A logistic function of the evidence, from 0 to 1.
+/// What a share of the question's terms counts for beside the cosine.
+const COVERAGE: f32 = 0.3;
+/// Cosine and share from which it is rather an answer than not. Like [`COVERAGE`] it was chosen on the tuning part of the
+/// questions to standards, with all-MiniLM-L6-v2.
+const MIDDLE: f32 = 0.44;
+/// The share alone, where there are no vectors: words say much less, so that only few answers are doubted.
+const MIDDLE_WITHOUT_VECTORS: f32 = 0.3;
+const STEEPNESS: f32 = 12.0;
+
+/// A logistic function of the evidence, from 0 to 1; 0.5 where it is as likely an answer as not.
 pub(super) fn confidence(evidence: &Evidence) -> f32 {
-    let weight = match evidence.cosine {
-        Some(cosine) => 9.0f32.mul_add(cosine, 3.0 * evidence.coverage) - 5.0,
-        None => 6.0f32.mul_add(evidence.coverage, -3.0),
+    let above = match evidence.cosine {
+        Some(cosine) => COVERAGE.mul_add(evidence.coverage, cosine) - MIDDLE,
+        None => evidence.coverage - MIDDLE_WITHOUT_VECTORS,
     };
-    1.0 / (1.0 + (-weight).exp())
+    1.0 / (1.0 + (-STEEPNESS * above).exp())
 }
 
 #[cfg(test)]

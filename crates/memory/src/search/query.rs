@@ -164,7 +164,7 @@ impl Default for Tuning {
             k1: 1.2,
             b: 0.75,
             candidates: 100,
-            confident: 0.35,
+            confident: 0.5,
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn joined(chunks: &[Chunk]) -> Section {
             continue;
         }
         let body = without_head(chunk);
-        let repeated = repeated(&section.text, body);
+        let repeated = if chunk.lines.0 > section.lines.1 { 0 } else { repeated(&section.text, body) };
         if repeated == 0 {
             let gap = chunk.lines.0.saturating_sub(section.lines.1) as usize;
             section.text.push_str(&if gap == 0 { " ".to_owned() } else { "\n".repeat(gap) });
@@ -61,14 +61,14 @@ fn without_head(chunk: &Chunk) -> &str {
     rest
 }
 
-/// How many bytes at the beginning of a text repeat the end of the one before.
+/// How many bytes at the beginning of a text repeat the end of the one before, from the beginning of a word on.
 fn repeated(before: &str, text: &str) -> usize {
-    let longest = text.len().min(before.len());
-    (1..=longest)
-        .rev()
-        .filter(|length| text.is_char_boundary(*length))
-        .find(|length| text.get(..*length).is_some_and(|start| before.ends_with(start)))
-        .unwrap_or(0)
+    let repeats = |length: &usize| {
+        let beginning = text.get(..*length).filter(|beginning| before.ends_with(beginning));
+        let rest = beginning.and_then(|_| before.get(..before.len() - length));
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(char::is_whitespace))
+    };
+    (1..=text.len().min(before.len())).rev().find(repeats).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -34,11 +34,22 @@ pub fn of_text(text: &str) -> Vec<String> {
 /// The terms of a question, in order, each once. Words that every text has are left out, unless there is nothing else.
 #[must_use]
 pub fn of_query(text: &str) -> Vec<String> {
-    let all = of_text(text);
+    let telling = telling(text);
+    if telling.is_empty() { each_once(of_text(text)) } else { telling }
+}
+
+/// The terms of a text that say what it is about, in order, each once.
+#[must_use]
+pub fn telling(text: &str) -> Vec<String> {
+    let mut terms = each_once(of_text(text));
+    terms.retain(|term| !stop::is_function_word(term));
+    terms
+}
+
+fn each_once(mut terms: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let once: Vec<String> = all.into_iter().filter(|term| seen.insert(term.clone())).collect();
-    let telling: Vec<String> = once.iter().filter(|term| !stop::is_function_word(term)).cloned().collect();
-    if telling.is_empty() { once } else { telling }
+    terms.retain(|term| seen.insert(term.clone()));
+    terms
 }
 
 /// Whether a question rather names a thing than describes it: an identifier, a path, a flag, or a quotation.
