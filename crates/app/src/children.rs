@@ -98,7 +98,9 @@ impl LocalChildren {
         let detail = json!({ "parent": caller.run, "persona": persona.digest, "package": start.package.digest });
         let entry = audit::entry(now, &actor, "run.create", Some(start.child), &persona.name, detail);
         let (title, sandbox) = (clipped(&handoff.task, 80), spec.sandbox);
-        let composed = context::composed(&persona, &spec.policy, Path::new(&spec.workspace));
+        let workspace = Path::new(&spec.workspace);
+        let composed = context::composed(&persona, &spec.policy, workspace);
+        let composed = app.with_memories(composed, workspace, &handoff.task).await;
         let bodies =
             [EventBody::RunCreated { spec: Box::new(spec) }, EventBody::PersonaPinned { persona: Box::new(composed) }];
         let events = (1..).zip(bodies).map(|(seq, body)| Event { seq, epoch: 0, at: now, body }).collect();

@@ -16,6 +16,7 @@ use masque_tools::{
         HostTool,
         fetch::{FetchLimits, WebFetch},
         result::{ResultRead, ResultReader},
+        memory::{Memory, MemoryTool},
         standard::{StandardTool, Standards},
     },
 };
@@ -38,6 +39,7 @@ use crate::{
     clock::SystemClock,
     host::Host,
     secrets::{self, Standing},
+    memory,
     standards::Desk,
 };
 
@@ -159,6 +161,11 @@ impl LocalEnvironments {
         let mut tools: Vec<Arc<dyn HostTool>> =
             vec![Arc::new(WebFetch::new(limits)), Arc::new(ResultRead::new(results))];
         tools.extend(StandardTool::all(&desk));
+        if !persona.memory.scopes.is_empty() {
+            let desk = memory::desk::Desk::new(self.app.handle(), persona, workspace);
+            let desk: Arc<dyn Memory> = Arc::new(desk.map_err(|error| error.to_string())?);
+            tools.extend(MemoryTool::all(&desk));
+        }
         Ok(tools)
     }
 }

@@ -28,6 +28,7 @@ pub mod home;
 pub mod host;
 pub mod jobs;
 mod keys;
+pub mod memory;
 pub mod models;
 pub mod personas;
 pub mod rotation;

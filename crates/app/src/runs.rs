@@ -105,6 +105,7 @@ impl App {
         let detail = json!({ "sandbox": spec.sandbox, "persona": start.persona.digest, "workspace": spec.workspace });
         let entry = audit::entry(now, actor, "run.create", Some(id), &start.persona.name, detail);
         let persona = context::composed(&start.persona, &spec.policy, &start.workspace);
+        let persona = self.with_memories(persona, &start.workspace, &joined_text(&start.task)).await;
         let recorder = Recorder::new(&self.host, &start.persona.name, id);
         let created = EventBody::RunCreated { spec: Box::new(spec) };
         let pinned = EventBody::PersonaPinned { persona: Box::new(persona) };

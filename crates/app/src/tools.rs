@@ -35,6 +35,7 @@ pub fn list(persona: Option<&Persona>) -> Vec<ToolView> {
         policy.has_tool(&spec.name, spec.effect)
             && (has_skills || spec.name != masque_tools::host::skill::NAME)
             && (calls || spec.place != Place::Run)
+            && (!persona.memory.scopes.is_empty() || !is_memory(&spec.name))
     };
     specs.into_iter().filter(has).map(|spec| ToolView { decision: Some(decide(&policy, &spec)), spec }).collect()
 }
@@ -46,12 +47,19 @@ pub(crate) fn known(persona: &Persona) -> impl Iterator<Item = (String, EffectCl
     let own = masque_tools::builtin_specs().into_iter().filter(move |spec| calls || spec.place != Place::Run);
     let own = own.map(|spec| (spec.name, spec.effect));
     let has_skills = !persona.skills.is_empty();
+    let remembers = !persona.memory.scopes.is_empty();
     let own = own.filter(move |(name, _)| has_skills || name != masque_tools::host::skill::NAME);
+    let own = own.filter(move |(name, _)| remembers || !is_memory(name));
     let servers = persona.mcp_servers.iter().flat_map(|(server, settings)| {
         let named = settings.effects.iter().map(move |(tool, effect)| (format!("mcp:{server}/{tool}"), *effect));
         named.chain([(format!("mcp:{server}/*"), EffectClass::default())])
     });
     own.chain(servers)
+}
+
+/// Whether a tool is one of those that only a persona with a memory has.
+fn is_memory(name: &str) -> bool {
+    [masque_tools::host::memory::SEARCH, masque_tools::host::memory::ADD].contains(&name)
 }
 
 /// One built-in tool.

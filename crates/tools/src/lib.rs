@@ -36,6 +36,7 @@ pub fn builtin_specs() -> Vec<ToolSpec> {
     specs.extend([host::ask::spec(), host::fetch::spec(), host::result::spec(), host::skill::spec()]);
     specs.extend(host::agent::specs());
     specs.extend(host::standard::specs());
+    specs.extend(host::memory::specs());
     specs.sort_by(|one, two| one.name.cmp(&two.name));
     specs
 }

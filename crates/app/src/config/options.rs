@@ -176,6 +176,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         "How long jobs are kept after their end; `unlimited` keeps all",
     ),
     option(
+        "memory.chunk_tokens",
+        Kind::Count,
+        "512",
+        ProjectRule::Never,
+        "Estimated tokens of the parts that documents are cut into",
+    ),
+    option(
         "standards.directory",
         Kind::Text,
         ".masque/standards",

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod handoff;
 pub(crate) mod homes;
 pub(crate) mod live;
+pub(crate) mod memory;
 pub(crate) mod personas;
 pub(crate) mod runs;
 pub(crate) mod standards;

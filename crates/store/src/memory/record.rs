@@ -8,6 +8,7 @@ use masque_types::{
     memory::{Chunk, Document, DocumentKind, EmbeddingModel, Namespace, Origin},
     time::Timestamp,
 };
+use serde::Serialize;
 
 /// Names one chunk as long as its document keeps it. It is a key of this database and means nothing elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +38,7 @@ pub struct NewChunk {
 }
 
 /// What storing a document changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Put {
     /// Chunks that were not there before.
     pub added: usize,
@@ -132,7 +133,7 @@ impl ForgetFilter {
 }
 
 /// What was forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Forgotten {
     /// The documents that are gone; summaries that went with their sources among them.
     pub documents: Vec<ForgottenDocument>,
@@ -141,7 +142,7 @@ pub struct Forgotten {
 }
 
 /// A document that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForgottenDocument {
     /// Its id.
     pub id: DocumentId,
@@ -228,7 +229,7 @@ pub struct Unembedded {
 }
 
 /// A model that has vectors here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredModel {
     /// The model.
     pub model: EmbeddingModel,
@@ -239,7 +240,7 @@ pub struct StoredModel {
 }
 
 /// How much is remembered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct MemoryStats {
     /// Per namespace: documents, chunks, estimated tokens.
     pub namespaces: BTreeMap<Namespace, NamespaceStats>,
@@ -248,7 +249,7 @@ pub struct MemoryStats {
 }
 
 /// How much is remembered in one namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct NamespaceStats {
     /// Documents.
     pub documents: usize,

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod ask;
 pub mod fetch;
+pub mod memory;
 mod page;
 pub mod result;
 pub mod skill;

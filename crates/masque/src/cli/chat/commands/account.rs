@@ -105,11 +105,29 @@ fn memory<'a>(session: &'a mut Session<'_>, _: &'a str) -> Done<'a> {
             };
             session.view.lines(&rows(&skills.iter().map(row).collect::<Vec<_>>()));
         }
-        session
-            .view
-            .note("there is no memory beyond that: what is not in this conversation or in files is not remembered");
+        remembered(session).await?;
         Ok(After::Stay)
     })
+}
+
+/// What the persona may read of the memory beyond the conversation.
+async fn remembered(session: &mut Session<'_>) -> Result<(), Error> {
+    let persona = &session.front.persona;
+    let project = session.app.project_namespace(&masque_app::host::Host::project(&session.workspace))?;
+    let namespaces = masque_app::memory::readable(persona, &project);
+    if namespaces.is_empty() {
+        let told = format!("{} has no memory beyond that: its file names no scopes under masque.memory", persona.name);
+        session.view.note(&told);
+        return Ok(());
+    }
+    let stats = session.app.memory_statistics(Some(&namespaces)).await?;
+    let row = |namespace: &masque_app::memory::Namespace| {
+        let sizes = stats.namespaces.get(namespace).copied().unwrap_or_default();
+        [namespace.to_string(), format!("{} documents, {} parts", sizes.documents, sizes.chunks)]
+    };
+    session.view.say("memory, searched when it is needed:");
+    session.view.lines(&rows(&namespaces.iter().map(row).collect::<Vec<_>>()));
+    Ok(())
 }
 
 fn budget<'a>(session: &'a mut Session<'_>, _: &'a str) -> Done<'a> {
