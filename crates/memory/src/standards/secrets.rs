@@ -141,7 +141,11 @@ mod tests {
             let entries = fs_err::read_dir(root.join(directory)).unwrap();
             pages.extend(entries.map(|entry| entry.unwrap().path()));
         }
-        for page in pages.into_iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        // The page about standards shows what is refused.
+        pages.retain(|page| {
+            page.extension().is_some_and(|extension| extension == "md") && !page.ends_with("standards.md")
+        });
+        for page in pages {
             let leaks = scan(&fs_err::read_to_string(&page).unwrap());
             assert!(leaks.is_empty(), "{}: {leaks:?}", page.display());
         }
