@@ -3,23 +3,28 @@
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::track::{Document, Question, Track};
+use super::{
+    life::Fact,
+    track::{Document, Question, Track},
+};
 use masque_types::memory::DocumentKind;
 
 const PARAPHRASES: &str = include_str!("../../data/retrieval/paraphrases.jsonl");
 const STANDARDS: &str = include_str!("../../data/retrieval/standards.jsonl");
 const STANDARD_QUESTIONS: &str = include_str!("../../data/retrieval/standard-questions.jsonl");
 const TOOLS: &str = include_str!("../../data/retrieval/tools.jsonl");
+const LIFE: &str = include_str!("../../data/retrieval/life.jsonl");
+const TALK: &str = include_str!("../../data/retrieval/chatter.txt");
 const TOOL_TASKS: &str = include_str!("../../data/retrieval/tool-tasks.jsonl");
 
 /// A question and the names of what answers it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    pub(crate) question: String,
+struct Asked {
+    question: String,
     /// Any of them is a right answer; none for a question that nothing answers.
     #[serde(default)]
-    pub(crate) answers: Vec<String>,
+    answers: Vec<String>,
 }
 
 /// A standard of a project that does not exist.
@@ -64,14 +69,27 @@ pub(crate) fn standards() -> anyhow::Result<Track> {
     track(standards.into_iter().map(document).collect(), asked, Missing::Refuse)
 }
 
-/// T6: descriptions of tools.
-pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
-    lines(TOOLS, "tools")
+/// T6: tools, and tasks with the tools that do them.
+pub(crate) fn tools() -> anyhow::Result<(Vec<Tool>, Track)> {
+    let tools: Vec<Tool> = lines(TOOLS, "tools")?;
+    let document = |tool: &Tool| Document {
+        name: format!("{}/{}", tool.server, tool.name),
+        title: tool.name.clone(),
+        text: tool.description.clone(),
+        kind: DocumentKind::Document,
+    };
+    let track = track(tools.iter().map(document).collect(), lines(TOOL_TASKS, "tool-tasks")?, Missing::Refuse)?;
+    Ok((tools, track))
 }
 
-/// T6: tasks and the tools that do them.
-pub(crate) fn tool_tasks(documents: Vec<Document>) -> anyhow::Result<Track> {
-    track(documents, lines(TOOL_TASKS, "tool-tasks")?, Missing::Refuse)
+/// T7: facts of a persona's life.
+pub(crate) fn facts() -> anyhow::Result<Vec<Fact>> {
+    lines(LIFE, "life")
+}
+
+/// T7: what is said and not worth keeping.
+pub(crate) fn talk() -> Vec<&'static str> {
+    TALK.lines().collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,4 +120,42 @@ fn lines<T: for<'de> Deserialize<'de>>(text: &str, name: &str) -> anyhow::Result
             serde_json::from_str(line).with_context(|| format!("data/retrieval/{name}.jsonl, line {}", number + 1))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use masque_memory::terms;
+
+    use super::*;
+
+    /// The heading or the name that a question must not repeat.
+    fn heading(name: &str) -> &str {
+        name.split_once('#').map_or_else(|| name.rsplit_once(['/', '.']).unwrap_or_default().1, |(_, heading)| heading)
+    }
+
+    #[test]
+    fn no_paraphrase_shares_a_stem_with_its_heading() {
+        let asked: Vec<Asked> = lines(PARAPHRASES, "paraphrases").unwrap();
+        assert!(asked.len() >= 300, "{}", asked.len());
+        for asked in asked {
+            let question: HashSet<String> = terms::of_query(&asked.question).into_iter().collect();
+            for name in &asked.answers {
+                let shared: Vec<_> =
+                    terms::of_query(heading(name)).into_iter().filter(|term| question.contains(term)).collect();
+                assert!(shared.is_empty(), "`{}` shares {shared:?} with {name}", asked.question);
+            }
+        }
+    }
+
+    #[test]
+    fn the_written_tracks_are_complete() {
+        let standards = standards().unwrap();
+        assert!(standards.documents.len() >= 120 && standards.questions.len() >= 240);
+        assert_eq!(standards.questions.iter().filter(|question| question.answers.is_empty()).count(), 40);
+        let (tools, tasks) = tools().unwrap();
+        assert!(tools.len() >= 300 && tasks.questions.len() >= 200);
+        assert!(facts().unwrap().len() >= 40 && talk().len() >= 40);
+    }
 }

@@ -1,19 +1,15 @@
 //! Isolation: fifty personas, each with secrets of its own, and ten thousand questions for the secrets of others.
 
-use std::sync::Arc;
-
-use masque_memory::{Index, search::SearchQuery};
-use masque_store::Store;
-use masque_types::memory::{DocumentKind, Embedder, Namespace};
+use masque_memory::search::SearchQuery;
+use masque_types::memory::{DocumentKind, Namespace};
 
 use super::{
-    library::{NOW, source},
+    library::{NOW, Setup, source},
     metrics::Random,
     track::Document,
 };
 use crate::{
     figures::{Row, Unit},
-    places::Places,
     statistics::real,
 };
 
@@ -45,16 +41,13 @@ const SUBJECTS: [&str; NOTES] = [
 ];
 
 /// Counts the results that belong to somebody else.
-pub(crate) async fn measure(embedder: Option<Arc<dyn Embedder>>, places: &Places) -> anyhow::Result<Row> {
-    let directory = places.memory_disk()?;
-    let store = Store::open_sqlite(&directory.path().join("masque.db")).await?;
-    let how = if embedder.is_some() { "words and vectors" } else { "words only, no model" };
-    let index = Index::new(store, embedder);
+pub(crate) async fn measure(setup: &Setup<'_>) -> anyhow::Result<Row> {
+    let (index, _directory) = setup.index().await?;
     for persona in 0..PERSONAS {
         let sources = (0..NOTES).map(|subject| source(&note(persona, subject), subject, &namespace(persona)));
         index.add_all(sources.collect(), NOW).await?;
     }
-    index.embed_missing(NOW, &|_| {}).await?;
+    index.embed_missing(&|_| {}).await?;
     let mut random = Random::new(1);
     let (mut crossings, mut answered) = (0_u64, 0_u64);
     for _ in 0..QUESTIONS {
@@ -66,7 +59,8 @@ pub(crate) async fn measure(embedder: Option<Arc<dyn Embedder>>, places: &Places
         answered += u64::from(!found.hits.is_empty());
         crossings += found.hits.iter().filter(|hit| is_of_another(hit, asker)).count() as u64;
     }
-    let what = format!("isolation: results of another persona, {QUESTIONS} questions, {answered} answered ({how})");
+    let what =
+        format!("isolation: results of another persona, {QUESTIONS} questions, {answered} answered ({})", setup.legs());
     Ok(Row::new(what, Unit::Count, real(crossings)).at_most(0.0))
 }
 

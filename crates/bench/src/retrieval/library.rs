@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use masque_memory::{
     Index,
     index::{Source, document_id},
-    search::{Diversity, Mode, SearchQuery},
+    search::{Diversity, Found, Mode, SearchQuery, Tuning},
 };
 use masque_store::Store;
 use masque_types::{
@@ -16,7 +16,7 @@ use masque_types::{
 };
 use tempfile::TempDir;
 
-use super::track::Document;
+use super::{peer, track::Document};
 use crate::places::Places;
 
 /// When everything happens: no figure depends on the day.
@@ -25,25 +25,42 @@ const BATCH: usize = 256;
 /// Results that are asked for: several may be parts of one document, and ten documents count.
 const RESULTS: usize = 40;
 
+/// What everything is indexed and searched with.
+pub(crate) struct Setup<'a> {
+    pub(crate) places: &'a Places,
+    /// The model, with the vectors of former runs; none when there is no model.
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) tuning: Tuning,
+}
+
+impl Setup<'_> {
+    /// An index in a new store, which is gone with the directory.
+    pub(crate) async fn index(&self) -> anyhow::Result<(Index, TempDir)> {
+        let directory = self.places.memory_disk()?;
+        let store = Store::open_sqlite(&directory.path().join("masque.db")).await?;
+        Ok((Index::new(store, self.embedder.clone()).with_tuning(self.tuning), directory))
+    }
+
+    /// Which legs answer, in words.
+    pub(crate) fn legs(&self) -> &'static str {
+        if self.embedder.is_some() { "words and vectors" } else { "words only, no model" }
+    }
+}
+
 /// Indexed documents.
 pub(crate) struct Library {
     pub(crate) index: Index,
+    /// The same documents by BM25 with the usual constants and without weights for headings.
+    pub(crate) usual: Index,
     pub(crate) namespace: Namespace,
-    pub(crate) store: Store,
     places: HashMap<DocumentId, usize>,
     _directory: TempDir,
 }
 
 impl Library {
     /// Indexes documents in a new store.
-    pub(crate) async fn of(
-        documents: &[Document],
-        embedder: Option<Arc<dyn Embedder>>,
-        places: &Places,
-    ) -> anyhow::Result<Self> {
-        let directory = places.memory_disk()?;
-        let store = Store::open_sqlite(&directory.path().join("masque.db")).await?;
-        let index = Index::new(store.clone(), embedder);
+    pub(crate) async fn of(documents: &[Document], setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let (index, directory) = setup.index().await?;
         let namespace = Namespace::Project("bench".to_owned());
         let sources: Vec<Source> =
             documents.iter().enumerate().map(|(place, document)| source(document, place, &namespace)).collect();
@@ -52,24 +69,38 @@ impl Library {
         for batch in sources.chunks(BATCH) {
             index.add_all(batch.to_vec(), NOW).await?;
         }
-        index.embed_missing(NOW, &|_| {}).await?;
-        Ok(Self { index, namespace, store, places: ids, _directory: directory })
+        index.embed_missing(&|_| {}).await?;
+        let tuning = Tuning { k1: peer::K1, b: peer::B, heading_weight: 1.0, ..Tuning::default() };
+        let usual = Index::new(index.store().clone(), None).with_tuning(tuning);
+        Ok(Self { index, usual, namespace, places: ids, _directory: directory })
     }
 
     /// The documents that answer a question, best first, each once.
     pub(crate) async fn ranked(&self, question: &str, mode: Mode) -> anyhow::Result<Vec<usize>> {
-        let query = SearchQuery {
+        self.documents_of(&self.query(question, mode)).await
+    }
+
+    /// The same by the usual BM25 alone.
+    pub(crate) async fn usual(&self, question: &str) -> anyhow::Result<Vec<usize>> {
+        let query = SearchQuery { diversity: Diversity::None, ..self.query(question, Mode::Text) };
+        Ok(self.documents(&self.usual.search(&query).await?))
+    }
+
+    fn query(&self, question: &str, mode: Mode) -> SearchQuery {
+        SearchQuery {
             mode,
             limit: RESULTS,
             diversity: Diversity::PerSection(1),
             ..SearchQuery::new(question, vec![self.namespace.clone()], NOW)
-        };
-        self.documents_of(&query).await
+        }
     }
 
     /// The documents that a query finds, best first, each once.
     pub(crate) async fn documents_of(&self, query: &SearchQuery) -> anyhow::Result<Vec<usize>> {
-        let found = self.index.search(query).await?;
+        Ok(self.documents(&self.index.search(query).await?))
+    }
+
+    fn documents(&self, found: &Found) -> Vec<usize> {
         let mut ranked = Vec::new();
         for hit in &found.hits {
             if let Some(place) = self.places.get(&hit.document.id)
@@ -78,7 +109,7 @@ impl Library {
                 ranked.push(*place);
             }
         }
-        Ok(ranked)
+        ranked
     }
 }
 

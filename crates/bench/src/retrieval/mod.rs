@@ -6,6 +6,7 @@
 mod data;
 mod isolation;
 mod library;
+mod life;
 mod manual;
 mod markdown;
 mod metrics;
@@ -14,7 +15,9 @@ mod quality;
 mod roff;
 mod rust_docs;
 mod speed;
+mod tools;
 mod track;
+mod tuning;
 mod vectors;
 
 use std::{
@@ -25,12 +28,12 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use masque_embed::MiniLm;
-use masque_types::memory::{DocumentKind, Embedder};
+use masque_types::memory::Embedder;
 
 use self::{
-    library::Library,
+    library::{Library, Setup},
     quality::{Answers, Goal, Measure},
-    track::{Document, Split, Track},
+    track::{Split, Track},
     vectors::Kept,
 };
 use crate::{
@@ -54,6 +57,9 @@ pub(crate) struct Options {
     /// Retrieval: words only, also where there is a model
     #[arg(long, conflicts_with = "model")]
     no_model: bool,
+    /// Retrieval: a setting to try, such as `text_weight=2`; published figures are those without
+    #[arg(long, value_name = "NAME=VALUE")]
+    tune: Vec<String>,
     /// Retrieval: file to which the questions are appended that were not answered well
     #[arg(long, value_name = "FILE")]
     misses: Option<PathBuf>,
@@ -83,12 +89,17 @@ enum Which {
 
 /// What all tracks are measured with.
 struct Bench<'a> {
-    places: &'a Places,
     options: &'a Options,
-    /// The model, when there is one.
+    setup: Setup<'a>,
+    /// The model without kept vectors, when there is one.
     model: Option<Arc<dyn Embedder>>,
-    /// The same, with the vectors of former runs.
-    kept: Option<Arc<dyn Embedder>>,
+}
+
+/// Sections of the Rust documentation, evenly chosen; or why there are none.
+pub(crate) fn passages(count: usize) -> Result<Vec<String>, String> {
+    let track = rust_docs::sections(&rust_docs::directory()?).map_err(|error| error.to_string())?;
+    let step = (track.documents.len() / count.max(1)).max(1);
+    Ok(track.documents.into_iter().step_by(step).take(count).map(|document| document.text).collect())
 }
 
 /// Measures the chosen tracks.
@@ -96,7 +107,8 @@ pub(crate) fn measure(places: &Places, options: &Options) -> anyhow::Result<Sect
     let model = model(places, options)?;
     let kept = model.clone().map(|model| Kept::open(model, &places.retrieval())).transpose()?;
     let kept = kept.map(|kept| Arc::new(kept) as Arc<dyn Embedder>);
-    let bench = Bench { places, options, model, kept };
+    let setup = Setup { places, embedder: kept, tuning: tuning::of(&options.tune)? };
+    let bench = Bench { options, setup, model };
     let chosen: BTreeSet<Which> = match options.tracks.as_slice() {
         [] => Which::value_variants().iter().copied().collect(),
         some => some.iter().copied().collect(),
@@ -152,8 +164,8 @@ impl Bench<'_> {
             Which::T4 => self.paraphrases().await,
             Which::T5 => self.standards().await,
             Which::T6 => self.tools().await,
-            Which::T7 => Ok(Vec::new()),
-            Which::Isolation => Ok(vec![isolation::measure(self.kept.clone(), self.places).await?]),
+            Which::T7 => life::measure(&self.setup).await,
+            Which::Isolation => Ok(vec![isolation::measure(&self.setup).await?]),
             Which::Speed => self.speed().await,
         }
     }
@@ -186,29 +198,22 @@ impl Bench<'_> {
         let track = data::standards()?;
         let goals = [Goal { measure: Measure::Recall3, at_least: Some(0.95) }, plain(Measure::First)];
         let mut rows = self.quality("T5 standards", &track, &goals).await?;
-        let library = Library::of(&track.documents, self.kept.clone(), self.places).await?;
+        let library = Library::of(&track.documents, &self.setup).await?;
         rows.extend(speed::abstention(&track, self.options.split, &library).await?);
         rows.push(speed::context(&track, &library).await?);
         Ok(rows)
     }
 
     async fn tools(&self) -> anyhow::Result<Vec<Row>> {
-        let document = |tool: data::Tool| Document {
-            name: format!("{}/{}", tool.server, tool.name),
-            title: format!("{} {}", tool.server, tool.name),
-            text: format!("{}\n\n{}", tool.description, tool.parameters.join(", ")),
-            kind: DocumentKind::Document,
-        };
-        let track = data::tool_tasks(data::tools()?.into_iter().map(document).collect())?;
-        let goals = [Goal { measure: Measure::Recall5, at_least: Some(0.95) }, plain(Measure::First)];
-        self.quality("T6 tools", &track, &goals).await
+        let (tools, track) = data::tools()?;
+        tools::measure(&tools, &track, self.options.split, &self.setup).await
     }
 
     async fn speed(&self) -> anyhow::Result<Vec<Row>> {
         match rust_docs::directory() {
             Ok(directory) => {
                 let track = rust_docs::sections(&directory)?;
-                speed::measure(&track, self.kept.clone(), self.model.clone(), self.places).await
+                speed::measure(&track, &self.setup, self.model.clone()).await
             }
             Err(reason) => Ok(vec![absent("search of standards", &reason)]),
         }
@@ -217,8 +222,7 @@ impl Bench<'_> {
     async fn quality(&self, name: &str, track: &Track, goals: &[Goal]) -> anyhow::Result<Vec<Row>> {
         let digest = track.digest().short();
         let size = format!("{name}, {} documents ({digest})", track.documents.len());
-        let kept = self.kept.clone();
-        let answers = Answers::of(name, track, self.options.split, kept, self.places).await?;
+        let answers = Answers::of(name, track, self.options.split, &self.setup).await?;
         if let Some(file) = &self.options.misses {
             answers.write_misses(file)?;
         }

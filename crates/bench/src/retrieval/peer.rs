@@ -10,11 +10,11 @@ use super::track::{Document, Question};
 use crate::{places::Places, process};
 
 const SCRIPT: &str = include_str!("bm25s_ranks.py");
-/// The constants that the index ranks words with.
-const K1: f64 = 1.2;
-const B: f64 = 0.75;
+/// The usual constants of BM25.
+pub(crate) const K1: f64 = 1.2;
+pub(crate) const B: f64 = 0.75;
 /// Units that are asked for: several may be parts of one document.
-const LIMIT: usize = 100;
+const LIMIT: usize = 40;
 
 #[derive(Debug, Serialize)]
 struct Given {

@@ -1,21 +1,17 @@
 //! How good answers are: one track, by words, by vectors and by both, beside an independent BM25.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use masque_memory::search::Mode;
-use masque_types::memory::Embedder;
 use serde_json::json;
 
 use super::{
-    library::Library,
+    library::{Library, Setup},
     metrics::{self, Score},
     peer,
     track::{Document, Question, Track},
 };
-use crate::{
-    figures::{Row, Unit},
-    places::Places,
-};
+use crate::figures::{Row, Unit};
 
 /// A measure of a track and its goal.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +79,8 @@ pub(crate) struct Answers<'a> {
     words: System,
     vectors: Option<System>,
     fused: System,
+    /// Our BM25 as everybody has it, and that of the peer.
+    usual: System,
     peer: Result<(String, System), String>,
 }
 
@@ -92,13 +90,12 @@ impl<'a> Answers<'a> {
         name: &'a str,
         track: &'a Track,
         split: super::track::Split,
-        embedder: Option<Arc<dyn Embedder>>,
-        places: &Places,
+        setup: &Setup<'_>,
     ) -> anyhow::Result<Self> {
         let mut questions = track.of(split);
         questions.retain(|question| !question.answers.is_empty());
-        let has_model = embedder.is_some();
-        let library = Library::of(&track.documents, embedder, places).await?;
+        let has_model = setup.embedder.is_some();
+        let library = Library::of(&track.documents, setup).await?;
         let ask = async |mode| {
             let mut results = Vec::new();
             for question in &questions {
@@ -109,9 +106,14 @@ impl<'a> Answers<'a> {
         let words = ask(Mode::Text).await?;
         let vectors = if has_model { Some(ask(Mode::Vector).await?) } else { None };
         let fused = ask(Mode::Fused).await?;
-        let peer = peer::rank(&track.documents, &questions, places);
+        let mut usual = Vec::new();
+        for question in &questions {
+            usual.push(library.usual(&question.text).await?);
+        }
+        let usual = System::of(usual, &questions);
+        let peer = peer::rank(&track.documents, &questions, setup.places);
         let peer = peer.map(|peer| (peer.version, System::of(peer.ranks, &questions)));
-        Ok(Self { name, documents: &track.documents, questions, words, vectors, fused, peer })
+        Ok(Self { name, documents: &track.documents, questions, words, vectors, fused, usual, peer })
     }
 
     /// The figures of both together, with those of each leg and of the peer beside them.
@@ -150,13 +152,14 @@ impl<'a> Answers<'a> {
         Some(Row::new(what, Unit::Quality, difference.mean).at_least(0.0))
     }
 
-    /// Words alone against the independent BM25, and both together against it.
+    /// The usual BM25 against the independent one, and both legs together against it.
     fn against_peer(&self) -> Option<Row> {
         let (version, peer) = self.peer.as_ref().ok()?;
         let (measure, name) = (Measure::Ndcg, self.name);
         let gain = metrics::difference(&self.fused.each(measure), &peer.each(measure));
-        let apart = (self.words.mean(measure) - peer.mean(measure)).abs();
-        let what = format!("{name}: words apart from {version}, nDCG@10 (both above it: {gain})");
+        let apart = (self.usual.mean(measure) - peer.mean(measure)).abs();
+        let what =
+            format!("{name}: BM25 with the usual constants apart from {version}, nDCG@10 (both above it: {gain})");
         Some(Row::new(what, Unit::Quality, apart).at_most(0.01))
     }
 

@@ -17,44 +17,57 @@ const SILENT: [&str; 34] = [
 
 /// Reads a page. None when it stands for another page, or has no NAME line with a description.
 pub(crate) fn read(source: &str) -> Option<Page> {
-    let mut text = String::new();
-    let mut name = String::new();
-    let mut in_name = false;
-    let mut skipped_to = None;
+    let mut reader = Reader::default();
     for line in source.lines() {
-        if let Some(end) = skipped_to {
-            if line.trim_end() == end {
-                skipped_to = None;
-            }
-            continue;
-        }
-        let Some((request, rest)) = request(line) else {
-            let line = unescaped(line);
-            let (target, end) = if in_name { (&mut name, ' ') } else { (&mut text, '\n') };
-            target.push_str(&line);
-            target.push(end);
-            continue;
-        };
-        match request {
-            "so" if text.is_empty() => return None,
-            "de" | "ig" | "de1" | "am" => skipped_to = Some(".."),
-            "TS" => skipped_to = Some(".TE"),
-            "SH" | "Sh" => {
-                let heading = arguments(rest);
-                in_name = heading.eq_ignore_ascii_case("name");
-                if !in_name {
-                    text.push_str(&format!("\n## {heading}\n\n"));
-                }
-            }
-            "SS" | "Ss" => text.push_str(&format!("\n### {}\n\n", arguments(rest))),
-            "Nd" => name.push_str(&format!(" - {} ", arguments(rest))),
-            "PP" | "P" | "LP" | "Pp" | "TP" | "IP" | "It" => text.push_str(&format!("\n{}\n", arguments(rest))),
-            _ if SILENT.contains(&request) || request.starts_with(['\\', '"']) => {}
-            _ if in_name => name.push_str(&format!("{} ", arguments(rest))),
-            _ => text.push_str(&format!("{}\n", arguments(rest))),
+        match (reader.skipped_to, request(line)) {
+            (Some(end), _) if line.trim_end() != end => {}
+            (Some(_), _) => reader.skipped_to = None,
+            (None, Some(("so", _))) if reader.text.is_empty() => return None,
+            (None, Some((request, rest))) => reader.request(request, rest),
+            (None, None) => reader.text(line),
         }
     }
-    Some(Page { description: description(&name)?, text })
+    Some(Page { description: description(&reader.name)?, text: reader.text })
+}
+
+#[derive(Default)]
+struct Reader {
+    text: String,
+    name: String,
+    in_name: bool,
+    /// The line that ends what is being left out.
+    skipped_to: Option<&'static str>,
+}
+
+impl Reader {
+    fn text(&mut self, line: &str) {
+        let (target, end) = if self.in_name { (&mut self.name, ' ') } else { (&mut self.text, '\n') };
+        target.push_str(&unescaped(line));
+        target.push(end);
+    }
+
+    fn request(&mut self, request: &str, rest: &str) {
+        match request {
+            "de" | "ig" | "de1" | "am" => self.skipped_to = Some(".."),
+            "TS" => self.skipped_to = Some(".TE"),
+            "SH" | "Sh" => self.section(&arguments(rest)),
+            "SS" | "Ss" => self.text.push_str(&format!("\n### {}\n\n", arguments(rest))),
+            "Nd" => self.name.push_str(&format!(" - {} ", arguments(rest))),
+            "PP" | "P" | "LP" | "Pp" | "TP" | "IP" | "It" => {
+                self.text.push_str(&format!("\n{}\n", arguments(rest)));
+            }
+            _ if SILENT.contains(&request) || request.starts_with(['\\', '"']) => {}
+            _ if self.in_name => self.name.push_str(&format!("{} ", arguments(rest))),
+            _ => self.text.push_str(&format!("{}\n", arguments(rest))),
+        }
+    }
+
+    fn section(&mut self, heading: &str) {
+        self.in_name = heading.eq_ignore_ascii_case("name");
+        if !self.in_name {
+            self.text.push_str(&format!("\n## {heading}\n\n"));
+        }
+    }
 }
 
 /// The request of a line and what follows it.

@@ -105,7 +105,7 @@ fn title(page: &str, above: &[String]) -> String {
     std::iter::once(&book).chain(above).map(String::as_str).collect::<Vec<_>>().join(" › ")
 }
 
-/// Sections with enough words, each with the page that it stands on: `book/ch04-01-what-is-ownership.html`.
+/// Sections with enough words, each with the page that it stands on: `book/ch04-01-what-is-ownership`.
 fn all_sections(directory: &Path) -> anyhow::Result<Vec<(String, Section)>> {
     let mut all = Vec::new();
     for book in BOOKS {
@@ -139,7 +139,7 @@ fn all_items(directory: &Path) -> anyhow::Result<Vec<Item>> {
         if !ITEMS.contains(&kind) {
             continue;
         }
-        let title = format!("{kind} {}::{}", module.replace('/', "::"), name.trim_end_matches(".html"));
+        let title = format!("{kind} {}::{}", module.replace('/', "::"), name);
         let Some((summary, rest)) = summary_and_rest(&fs_err::read_to_string(&path)?)? else { continue };
         if words(&rest) >= ITEM_WORDS {
             let document = Document { name: page, title, text: rest, kind: DocumentKind::Document };
@@ -163,7 +163,8 @@ fn words(text: &str) -> usize {
 }
 
 fn relative(path: &Path, directory: &Path) -> String {
-    path.strip_prefix(directory).unwrap_or(path).to_string_lossy().into_owned()
+    let path = path.strip_prefix(directory).unwrap_or(path).with_extension("");
+    path.to_string_lossy().into_owned()
 }
 
 /// The pages below a directory in the order of their paths, without those that repeat others.

@@ -7,13 +7,12 @@ use masque_store::NamespaceStats;
 use masque_types::memory::{DocumentKind, Embedder};
 
 use super::{
-    library::{Library, NOW},
+    library::{Library, NOW, Setup},
     metrics::{self, Score},
     track::{Document, Split, Track},
 };
 use crate::{
     figures::{Row, Unit},
-    places::Places,
     statistics::{quantile_ms, real},
 };
 
@@ -26,16 +25,15 @@ const WARM: usize = 20;
 /// Measures searches through ten thousand chunks of standards, each with the embedding of its question.
 pub(crate) async fn measure(
     track: &Track,
-    kept: Option<Arc<dyn Embedder>>,
+    setup: &Setup<'_>,
     model: Option<Arc<dyn Embedder>>,
-    places: &Places,
 ) -> anyhow::Result<Vec<Row>> {
     let documents = standards(&track.documents);
-    let library = Library::of(&documents, kept, places).await?;
+    let library = Library::of(&documents, setup).await?;
     let chunks = stored(&library).await?.chunks;
     // Vectors came from the file; questions are embedded by the model itself.
     let how = if model.is_some() { "question embedded" } else { "words only, no model" };
-    let index = masque_memory::Index::new(library.store.clone(), model);
+    let index = masque_memory::Index::new(library.index.store().clone(), model).with_tuning(setup.tuning);
     let mut took = Vec::new();
     for (number, question) in track.questions.iter().take(WARM + QUESTIONS).enumerate() {
         let query = SearchQuery::standards(question.text.clone(), library.namespace.clone(), NOW);
@@ -107,6 +105,6 @@ pub(crate) async fn abstention(track: &Track, split: Split, library: &Library) -
 
 /// How much is in a library.
 async fn stored(library: &Library) -> anyhow::Result<NamespaceStats> {
-    let stats = library.store.memory_stats(Some(std::slice::from_ref(&library.namespace))).await?;
+    let stats = library.index.store().memory_stats(Some(std::slice::from_ref(&library.namespace))).await?;
     Ok(stats.namespaces.get(&library.namespace).copied().unwrap_or_default())
 }
