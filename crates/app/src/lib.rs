@@ -22,6 +22,7 @@ pub mod doctor;
 mod environments;
 mod error;
 pub mod explain;
+pub mod extraction;
 pub mod forks;
 pub mod handoff;
 pub mod home;

@@ -9,6 +9,7 @@ mod egress;
 mod figures;
 mod footprint;
 mod fork;
+mod freshness;
 mod gateway;
 mod handoff;
 mod home;
@@ -63,6 +64,7 @@ enum Chosen {
     Activation,
     Home,
     Gateway,
+    Freshness,
     Footprint,
     Retrieval,
 }
@@ -82,6 +84,7 @@ impl Chosen {
             Self::Activation => activation::measure(places),
             Self::Home => home::measure(),
             Self::Gateway => gateway::measure(),
+            Self::Freshness => freshness::measure(places),
             Self::Footprint => footprint::measure(places),
             Self::Retrieval => retrieval::measure(places, retrieval),
         }

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 pub(crate) mod drive;
 mod explain;
+mod extract;
 mod handoff;
 mod key;
 mod mcp;
@@ -116,6 +117,9 @@ enum Command {
     /// Serve the built-in tools on standard input and output
     #[command(hide = true)]
     ToolServer(tool_server::Arguments),
+    /// Show the text of a document
+    #[command(hide = true)]
+    Extract(extract::Arguments),
     /// Start programs inside of a container
     #[command(hide = true)]
     ContainerInside,
@@ -147,6 +151,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
     match command {
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
         Command::ToolServer(arguments) => tool_server::run(&arguments),
+        Command::Extract(arguments) => extract::run(global, arguments),
         Command::ContainerInside => masque_app::containers::inside().map(|()| Exit::Success),
         Command::Persona(command) => block_on(persona::run(Context::read(global, &[])?, command)),
         Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),

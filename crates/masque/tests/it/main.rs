@@ -13,6 +13,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod explain;
+mod extract;
 mod handoff;
 mod interrupts;
 mod key;
