@@ -8,7 +8,7 @@ use crate::{App, Error, containers::can_serve, host::Host};
 /// One line of the examination.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Finding {
-    /// What it belongs to: `sandbox`, `models`, `store`, `configuration`, `personas`.
+    /// What it belongs to: `sandbox`, `models`, `memory`, `store`, `configuration`, `personas`.
     pub section: &'static str,
     /// What was looked at.
     pub name: String,
@@ -42,6 +42,7 @@ impl App {
             let state = if provider.usable { Health::Good } else { Health::Absent };
             findings.push(Finding { section: "models", name: provider.name, state, detail: provider.state });
         }
+        findings.push(self.embedder_finding().await);
         findings.push(self.store_finding().await);
         findings.extend(self.configuration_findings());
         findings.extend(self.persona_findings());
@@ -71,6 +72,16 @@ impl App {
             Err(error) => (Health::Absent, format!("containers as a place for programs; {error}")),
         };
         Finding { section: "sandbox", name: "container engine".to_owned(), state, detail }
+    }
+
+    async fn embedder_finding(&self) -> Finding {
+        let view = self.embedder_view().await;
+        let (state, detail) = match (view.model, view.dimension) {
+            (Some(model), Some(dimension)) => (Health::Good, format!("{model}, {dimension} numbers per vector")),
+            _ if matches!(view.setting.as_str(), "auto" | "none") => (Health::Absent, view.note.unwrap_or_default()),
+            _ => (Health::Bad, view.note.unwrap_or_default()),
+        };
+        Finding { section: "memory", name: "embeddings".to_owned(), state, detail }
     }
 
     async fn store_finding(&self) -> Finding {

@@ -14,6 +14,7 @@ use masque_tools::{
     environment::{self, Containers, Environment, EnvironmentSpec},
     host::{
         HostTool,
+        discovery::{Discovery, ToolFinder},
         fetch::{FetchLimits, WebFetch},
         result::{ResultRead, ResultReader},
         memory::{Memory, MemoryTool},
@@ -37,6 +38,7 @@ use crate::{
     App, authority,
     border::{self, Log},
     clock::SystemClock,
+    discovery::Finder,
     host::Host,
     secrets::{self, Standing},
     memory,
@@ -55,6 +57,9 @@ pub(crate) struct LocalEnvironments {
     pub(crate) containers: Arc<Containers>,
     /// For the tools that are use cases of Masque itself.
     pub(crate) app: App,
+    pub(crate) finder: Arc<Finder>,
+    /// More tools of servers than this are looked for instead of shown; absent when all are always shown.
+    pub(crate) hide_above: Option<usize>,
 }
 
 impl Environments for LocalEnvironments {
@@ -91,6 +96,14 @@ impl LocalEnvironments {
         Ok(active.diagnostics)
     }
 
+    /// The tools that a persona has, and what was noticed; its servers are started and stopped for it.
+    pub(crate) async fn tools(&self, wanted: Wanted<'_>) -> Result<(Arc<[ToolSpec]>, Vec<Diagnostic>), String> {
+        let active = self.start(wanted).await?;
+        let tools = active.specs();
+        active.close().await;
+        Ok((tools, active.diagnostics))
+    }
+
     async fn start(&self, wanted: Wanted<'_>) -> Result<Active, String> {
         let (persona, mut diagnostics) = self.permitted(wanted.persona)?;
         let persona = authority::under(wanted.policy, persona);
@@ -116,6 +129,7 @@ impl LocalEnvironments {
             launcher: self.launcher.clone(),
             masque: self.host.executable.clone(),
             host_tools,
+            discovery: self.discovery(),
             private: vec![self.host.home.clone(), self.host.config.clone()],
             pinned: wanted.pinned,
             secrets: held,
@@ -151,6 +165,11 @@ impl LocalEnvironments {
         let hint = "look at what the project brings, then: masque trust";
         let diagnostic = Diagnostic::warning(&persona.source, what).hint(hint);
         Ok((persona, vec![diagnostic]))
+    }
+
+    fn discovery(&self) -> Option<Discovery> {
+        let finder: Arc<dyn ToolFinder> = Arc::<Finder>::clone(&self.finder);
+        self.hide_above.map(|above| Discovery { above, finder })
     }
 
     fn host_tools(&self, persona: &Persona, workspace: &Path) -> Result<Vec<Arc<dyn HostTool>>, String> {

@@ -18,7 +18,9 @@ pub mod containers;
 mod context;
 pub mod conversations;
 pub mod demo;
+pub mod discovery;
 pub mod doctor;
+pub mod embedding;
 mod environments;
 mod error;
 pub mod explain;
@@ -63,6 +65,7 @@ pub struct App {
     clock: Arc<SystemClock>,
     containers: Arc<Containers>,
     standards: Arc<standards::Seen>,
+    embedder: Arc<embedding::Chosen>,
     jobs: Arc<jobs::Memo>,
 }
 
@@ -75,7 +78,7 @@ impl App {
         let store = open_store(&host, &settings).await?;
         let launcher = Launcher::detect(settings.landlock());
         let containers = Arc::new(containers::of(&host, &settings, &launcher));
-        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default(), standards: Arc::default() })
+        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default(), standards: Arc::default(), embedder: Arc::default() })
     }
 
     /// Another handle on the same parts, for what outlives a borrow. Closing one ends the parts for all.
@@ -89,6 +92,7 @@ impl App {
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
             standards: Arc::clone(&self.standards),
+            embedder: Arc::clone(&self.embedder),
             jobs: Arc::clone(&self.jobs),
         }
     }

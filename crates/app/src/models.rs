@@ -180,7 +180,7 @@ impl App {
 }
 
 /// The well-known providers with the user's changes and keys.
-fn configured(host: &Host, settings: &Settings) -> Result<BTreeMap<String, ProviderConfig>, Error> {
+pub(crate) fn configured(host: &Host, settings: &Settings) -> Result<BTreeMap<String, ProviderConfig>, Error> {
     let mut providers: BTreeMap<String, ProviderConfig> =
         well_known_providers().iter().map(|known| (known.name.to_owned(), known.config())).collect();
     for (name, own) in &settings.providers {

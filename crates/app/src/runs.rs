@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     App, Error, activity::Recorder, audit, authority, children::LocalChildren, clock, config::Layer, context,
+    discovery::Finder,
     environments::LocalEnvironments, models::Models, trust, worker,
 };
 
@@ -292,6 +293,8 @@ impl App {
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
             app: self.handle(),
+            finder: Finder::of(self),
+            hide_above: self.hide_tools_above(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Use cases over tools: what there is and what a persona has of it.
 
-use masque_tools::server::{self, ToolServerConfig};
+use masque_tools::{
+    host::discovery::{describe_spec, search_spec},
+    server::{self, ToolServerConfig},
+};
 use masque_types::{
     message::ToolCall,
     persona::Persona,
@@ -67,7 +70,8 @@ fn is_memory(name: &str) -> bool {
 /// # Errors
 /// When there is none of that name.
 pub fn find(name: &str) -> Result<ToolView, Error> {
-    let spec = masque_tools::builtin_specs().into_iter().find(|spec| spec.name == name);
+    let mut all = masque_tools::builtin_specs().into_iter().chain([search_spec(), describe_spec()]);
+    let spec = all.find(|spec| spec.name == name);
     spec.map(|spec| ToolView { spec, decision: None })
         .ok_or_else(|| Error::usage(format!("there is no built-in tool `{name}`")).hint("`masque tool list` shows all"))
 }

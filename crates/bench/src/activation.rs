@@ -87,6 +87,7 @@ async fn activate(
         masque: places.masque.clone(),
         private: Vec::new(),
         host_tools: Vec::new(),
+        discovery: None,
         pinned: None,
         secrets: Vec::new(),
         border: Border::standard(Arc::new(|_| {})),

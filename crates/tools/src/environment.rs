@@ -38,7 +38,7 @@ use tokio::sync::Mutex;
 use crate::{
     Error,
     hooks::{Hooks, When},
-    host::HostTool,
+    host::{HostTool, discovery::Discovery},
     mcp,
 };
 use container::SharedHouse;
@@ -72,6 +72,8 @@ pub struct EnvironmentSpec<'a> {
     pub private: Vec<PathBuf>,
     /// Tools that run inside Masque.
     pub host_tools: Vec<Arc<dyn HostTool>>,
+    /// When tools are looked for instead of shown; without it all are shown.
+    pub discovery: Option<Discovery>,
     /// The tools as they were when the run started; absent for a new run. A tool that is another one now, or was not
     /// among them, is not offered.
     pub pinned: Option<&'a [ToolSpec]>,

@@ -162,6 +162,20 @@ pub const OPTIONS: &[OptionSpec] = &[
         "Newest versions of a home that stay when a worker made one; the newest of each week stays for a year",
     ),
     option(
+        "tools.discovery",
+        Kind::Choice(&["auto", "on", "off"]),
+        "auto",
+        ProjectRule::Never,
+        "Look for tools of MCP servers instead of showing all; `auto` does where there are more than 40",
+    ),
+    option(
+        "memory.embedder",
+        Kind::Text,
+        "auto",
+        ProjectRule::Never,
+        "What embeds: minilm, none, provider/model, or URL#model; `auto` is minilm once it was fetched",
+    ),
+    option(
         "jobs.parallel",
         Kind::Count,
         "4",

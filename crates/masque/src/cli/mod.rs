@@ -79,7 +79,7 @@ enum Command {
     /// List, show, check, write, import and export personas
     #[command(subcommand)]
     Persona(persona::Command),
-    /// List and show tools
+    /// List, show and find tools
     #[command(subcommand)]
     Tool(tool::Command),
     /// Show the configuration
@@ -154,7 +154,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Extract(arguments) => extract::run(global, arguments),
         Command::ContainerInside => masque_app::containers::inside().map(|()| Exit::Success),
         Command::Persona(command) => block_on(persona::run(Context::read(global, &[])?, command)),
-        Command::Tool(command) => tool::run(&Context::read(global, &[])?, &command),
+        Command::Tool(command) => block_on(tool::run(Context::read(global, &[])?, command)),
         Command::Explain(arguments) => explain::run(&Context::read(global, &arguments.settings())?, &arguments),
         Command::Config(command) => config::run(&Context::read(global, &[])?, &command),
         Command::Chat(arguments) => {

@@ -1,6 +1,6 @@
 //! Tools as tables and whole.
 
-use masque_app::tools::ToolView;
+use masque_app::{discovery::ToolHits, tools::ToolView};
 
 use super::{
     line,
@@ -22,6 +22,22 @@ pub(crate) fn table(views: &[ToolView]) {
         ]
     });
     super::table(["TOOL", "EFFECT", "PLACE", "POLICY", "DESCRIPTION"], rows);
+}
+
+/// What a search gave, best first.
+pub(crate) fn hits(found: &ToolHits) {
+    for hit in &found.tools {
+        line(&format!("{BOLD}{}{BOLD:#}", hit.signature));
+        let after = if hit.after.is_empty() { String::new() } else { format!(", after {}", hit.after.join(", ")) };
+        line(&format!("  {}{after}", hit.summary));
+    }
+    if found.tools.is_empty() {
+        super::note(&format!("none of {} tools fits these words", found.searched));
+    }
+    if found.model.is_none() {
+        super::note("words were compared only; `masque memory model fetch` adds search by meaning");
+    }
+    found.notes.iter().for_each(|note| super::note(note));
 }
 
 /// A tool with its schema.

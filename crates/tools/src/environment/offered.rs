@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use masque_types::{diagnostic::Diagnostic, persona::Persona, policy::Policy, tool::ToolSpec};
+use masque_types::{
+    diagnostic::Diagnostic,
+    persona::Persona,
+    policy::Policy,
+    tool::{TOOL_SEARCH, ToolSpec},
+};
 
 use super::{
     EnvironmentSpec,
@@ -10,7 +15,11 @@ use super::{
 };
 use crate::{
     Error, builtin,
-    host::{agent, ask, skill},
+    host::{
+        agent, ask,
+        discovery::{Describe, Search, describe_spec, search_spec},
+        skill,
+    },
     mcp::{Source, StartFailure},
 };
 
@@ -57,6 +66,26 @@ impl<'a> Offered<'a> {
             let tool = skill::SkillUse::new(spec.persona.skills.clone());
             self.add(skill::spec(), Route::Host(Arc::new(tool)));
         }
+    }
+
+    /// The search among the tools, where they are too many to be shown. A run stays with what it began with.
+    pub(super) fn add_discovery(&mut self, spec: &EnvironmentSpec<'_>) {
+        let Some(discovery) = &spec.discovery else { return };
+        let of_servers: Vec<ToolSpec> =
+            self.specs.values().filter(|tool| tool.name.starts_with("mcp:")).cloned().collect();
+        let is_wanted = match spec.pinned {
+            Some(pinned) => pinned.iter().any(|tool| tool.name == TOOL_SEARCH),
+            None => of_servers.len() > discovery.above,
+        };
+        // Without both of them nothing would bring the hidden tools back.
+        let has = |tool: &ToolSpec| self.policy.has_tool(&tool.name, tool.effect);
+        if !is_wanted || !has(&search_spec()) || !has(&describe_spec()) {
+            return;
+        }
+        let tools: Arc<[ToolSpec]> = of_servers.into();
+        let search = Search::new(Arc::clone(&tools), Arc::clone(&discovery.finder));
+        self.add(search_spec(), Route::Host(Arc::new(search)));
+        self.add(describe_spec(), Route::Host(Arc::new(Describe::new(tools))));
     }
 
     pub(super) fn add_failure(&mut self, persona: &Persona, name: &str, failure: &StartFailure) {

@@ -59,6 +59,7 @@ pub(super) async fn start(spec: EnvironmentSpec<'_>) -> Result<(Environment, Vec
         }
     }
     offered.add_own(&spec);
+    offered.add_discovery(&spec);
     offered.pin(spec.persona, spec.pinned);
     let fatal = offered.fatal.take();
     let (tool_server, error) = match tool_server {

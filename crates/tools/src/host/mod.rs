@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod ask;
+pub mod discovery;
 pub mod fetch;
 pub mod memory;
 mod page;

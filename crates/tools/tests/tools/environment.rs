@@ -117,6 +117,7 @@ impl Stage {
             launcher: launcher.clone(),
             masque: example("tool_server"),
             private: Vec::new(),
+            discovery: None,
             host_tools: vec![Arc::new(fetch::WebFetch::new(fetch::FetchLimits::default()))],
             pinned: None,
             secrets: Vec::new(),

@@ -11,6 +11,7 @@
 mod border;
 mod builtin;
 mod containers;
+mod discovery;
 mod environment;
 mod fetch;
 mod hooks;
