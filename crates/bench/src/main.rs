@@ -5,7 +5,9 @@
 
 mod activation;
 mod decision;
+mod discovery;
 mod egress;
+mod embedding;
 mod figures;
 mod footprint;
 mod fork;
@@ -64,6 +66,8 @@ enum Chosen {
     Activation,
     Home,
     Gateway,
+    Embedding,
+    Discovery,
     Freshness,
     Footprint,
     Retrieval,
@@ -84,6 +88,8 @@ impl Chosen {
             Self::Activation => activation::measure(places),
             Self::Home => home::measure(),
             Self::Gateway => gateway::measure(),
+            Self::Embedding => embedding::measure(places),
+            Self::Discovery => discovery::measure(places),
             Self::Freshness => freshness::measure(places),
             Self::Footprint => footprint::measure(places),
             Self::Retrieval => retrieval::measure(places, retrieval),

@@ -55,6 +55,14 @@ impl Places {
         self.python("bench-venv-bm25s", "import bm25s", &BM25S)
     }
 
+    /// Python with Sentence Transformers, where somebody has installed it: its packages take gigabytes.
+    pub(crate) fn sentence_transformers(&self) -> Result<PathBuf, String> {
+        let python = self.cache.join("bench-venv-sentence-transformers/bin/python");
+        let how = "absent: python3 -m venv ~/.cache/masque-dev/bench-venv-sentence-transformers, and in it \
+                   pip install sentence-transformers (7 GB)";
+        if python.is_file() { Ok(python) } else { Err(how.to_owned()) }
+    }
+
     /// The directory of all-MiniLM-L6-v2, fetched on first use; or why there is none.
     pub(crate) fn minilm(&self) -> Result<PathBuf, String> {
         let model = self.cache.join(MINILM_INSIDE);

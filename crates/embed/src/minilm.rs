@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Word pieces that are computed together: enough for the processor's caches to pay, few enough to stop soon.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 
 /// all-MiniLM-L6-v2, computed on this machine's processor.
 pub struct MiniLm {

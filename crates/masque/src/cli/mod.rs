@@ -14,6 +14,7 @@ mod handoff;
 mod key;
 mod mcp;
 mod mcp_install;
+mod memory;
 mod persona;
 mod persona_author;
 mod persona_home;
@@ -95,6 +96,9 @@ enum Command {
     Standard(standard::Command),
     /// Trust what a project brings: MCP servers, hooks, unconfined runs
     Trust(trust::Arguments),
+    /// Keep and find what personas remember
+    #[command(subcommand)]
+    Memory(memory::Command),
     /// Keep provider keys in the sealed store
     #[command(subcommand)]
     Key(key::Command),
@@ -177,6 +181,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
         Command::Standard(command) => block_on(standard::run(Context::read(global, &[])?, command)),
         Command::Audit(command) => block_on(audit::run(Context::read(global, &[])?, command)),
         Command::Trust(arguments) => block_on(trust::run(Context::read(global, &[])?, arguments)),
+        Command::Memory(command) => block_on(memory::run(Context::read(global, &[])?, command)),
         Command::Key(command) => block_on(key::run(Context::read(global, &[])?, command)),
         Command::Secret(command) => block_on(secret::run(Context::read(global, &[])?, command)),
         Command::Token(command) => block_on(token::run(Context::read(global, &[])?, command)),

@@ -17,6 +17,7 @@ mod extract;
 mod handoff;
 mod interrupts;
 mod key;
+mod model;
 mod output;
 mod persona;
 mod persona_files;
