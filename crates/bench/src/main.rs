@@ -16,6 +16,7 @@ mod gateway;
 mod handoff;
 mod home;
 mod job;
+mod jobs;
 mod many;
 mod places;
 mod process;
@@ -61,6 +62,7 @@ enum Chosen {
     Many,
     Decision,
     Handoff,
+    Jobs,
     Sandbox,
     Egress,
     Activation,
@@ -83,6 +85,7 @@ impl Chosen {
             Self::Many => many::measure(places),
             Self::Decision => Ok(decision::measure()),
             Self::Handoff => handoff::measure(),
+            Self::Jobs => jobs::measure(places),
             Self::Sandbox => sandbox::measure(),
             Self::Egress => egress::measure(places),
             Self::Activation => activation::measure(places),

