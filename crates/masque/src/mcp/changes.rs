@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often a picture is taken while somebody wants to know.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A part of what is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod form;
 pub(crate) mod http;
 mod instructions;
 mod jobs;
+mod memory;
 mod people;
 mod server;
 mod standards;
@@ -128,6 +129,7 @@ impl Service {
     fn features(&self, people: &Arc<People>) -> Vec<Arc<dyn Feature>> {
         vec![
             Arc::new(standards::Standards::new(Arc::clone(&self.app), self.project.clone())),
+            Arc::new(memory::ProjectMemory::new(Arc::clone(&self.app), self.project.clone())),
             Arc::new(jobs::Jobs::new(Arc::clone(&self.app), Arc::clone(people), self.workspace.clone())),
         ]
     }

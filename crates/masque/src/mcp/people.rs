@@ -49,8 +49,8 @@ pub(crate) struct People {
     only: Option<String>,
     /// Whether every one gets a tool.
     all: bool,
-    /// Icons that were drawn, by the digest of the persona.
-    drawn: Mutex<BTreeMap<Digest, Vec<Icon>>>,
+    /// Icons that were drawn, by the digest of the persona: drawing costs more than everything else of a list.
+    pictures: Mutex<BTreeMap<Digest, Vec<Icon>>>,
     /// Who could be called a moment ago: reading all files for each call would cost more than the call.
     recent: Mutex<Option<(Instant, Vec<Name>)>>,
 }
@@ -66,7 +66,7 @@ impl People {
     /// All callable personas of a project, or one of them.
     pub(crate) fn new(app: &App, project: PathBuf, only: Option<String>) -> Self {
         let all = app.settings.text("mcp.tools") == "all";
-        Self { host: app.host.clone(), project, only, all, drawn: Mutex::default(), recent: Mutex::default() }
+        Self { host: app.host.clone(), project, only, all, pictures: Mutex::default(), recent: Mutex::default() }
     }
 
     /// The project that they are read from.
@@ -79,8 +79,17 @@ impl People {
         self.only.as_deref()
     }
 
-    /// Those that can be called, core first, then by name.
+    /// Those that can be called, core first, then by name; without their icons.
     pub(crate) fn callable(&self) -> Vec<Person> {
+        self.each(|_| Vec::new())
+    }
+
+    /// The same, with their icons, as lists show them.
+    pub(crate) fn drawn(&self) -> Vec<Person> {
+        self.each(|persona| self.icons(persona))
+    }
+
+    fn each(&self, icons: impl Fn(&Persona) -> Vec<Icon>) -> Vec<Person> {
         let catalog = personas::catalog(&self.host, &self.project);
         let mut found: Vec<&Persona> = catalog
             .personas
@@ -94,14 +103,13 @@ impl People {
         let person = |persona: &&Persona| {
             let core = CORE.contains(&persona.name.as_str());
             others += usize::from(!core);
-            let has_tool =
-                persona.name.len() <= LONGEST_NAME && (core || self.all || self.only.is_some() || others <= OTHERS);
+            let offered = core || self.all || self.only.is_some() || others <= OTHERS;
             Person {
                 name: persona.name.clone(),
                 title: persona.display.title.clone().unwrap_or_else(|| persona.name.clone()),
                 description: persona.description.clone(),
-                has_tool,
-                icons: self.icons(persona),
+                has_tool: offered && persona.name.len() <= LONGEST_NAME,
+                icons: icons(persona),
             }
         };
         found.iter().map(person).collect()
@@ -157,11 +165,11 @@ impl People {
 
     /// A persona's icon as a picture that every client can show; none when it cannot be drawn.
     fn icons(&self, persona: &Persona) -> Vec<Icon> {
-        if let Some(icons) = self.drawn.lock().unwrap_or_else(PoisonError::into_inner).get(&persona.digest) {
+        if let Some(icons) = self.pictures.lock().unwrap_or_else(PoisonError::into_inner).get(&persona.digest) {
             return icons.clone();
         }
         let icons: Vec<Icon> = draw(&self.host, persona).into_iter().collect();
-        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).insert(persona.digest, icons.clone());
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner).insert(persona.digest, icons.clone());
         icons
     }
 }

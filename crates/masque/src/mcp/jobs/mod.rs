@@ -17,6 +17,7 @@ use rmcp::model::{
     ResourceTemplate, ServerCapabilities, Tool,
 };
 
+pub(crate) use self::view::rfc3339;
 use super::{
     feature::{Answer, Asked, Feature, Listed},
     people::People,
@@ -56,7 +57,7 @@ impl Feature for Jobs {
     }
 
     fn tools(&self) -> Listed<'_, Tool> {
-        Box::pin(async move { Ok(tools::definitions(&self.people.callable(), self.people.only())) })
+        Box::pin(async move { Ok(tools::definitions(&self.people.drawn(), self.people.only())) })
     }
 
     fn call<'a>(&'a self, asked: &'a Asked, call: CallToolRequestParams) -> Answer<'a, CallToolResponse> {
@@ -64,7 +65,7 @@ impl Feature for Jobs {
     }
 
     fn prompts(&self) -> Listed<'_, Prompt> {
-        Box::pin(async move { Ok(self.people.callable().iter().map(prompts::definition).collect()) })
+        Box::pin(async move { Ok(self.people.drawn().iter().map(prompts::definition).collect()) })
     }
 
     fn prompt<'a>(&'a self, _asked: &'a Asked, get: GetPromptRequestParams) -> Answer<'a, GetPromptResponse> {
