@@ -16,8 +16,8 @@ use masque_tools::{
         HostTool,
         discovery::{Discovery, ToolFinder},
         fetch::{FetchLimits, WebFetch},
-        result::{ResultRead, ResultReader},
         memory::{Memory, MemoryTool},
+        result::{ResultRead, ResultReader},
         standard::{StandardTool, Standards},
     },
 };
@@ -40,8 +40,9 @@ use crate::{
     clock::SystemClock,
     discovery::Finder,
     host::Host,
-    secrets::{self, Standing},
+    logins::SealedLogins,
     memory,
+    secrets::{self, Standing},
     standards::Desk,
 };
 
@@ -137,6 +138,7 @@ impl LocalEnvironments {
             hook_limit: environment::HOOK_LIMIT,
             containers: Some(Arc::clone(&self.containers)),
             cache: Some(self.host.home.join("cache/mcp")),
+            logins: Some(SealedLogins::of(&self.host, &persona.name)),
         };
         let (environment, found) = match Environment::start(spec).await {
             Ok(started) => started,

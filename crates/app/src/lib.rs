@@ -31,6 +31,7 @@ pub mod home;
 pub mod host;
 pub mod jobs;
 mod keys;
+pub mod logins;
 pub mod memory;
 pub mod models;
 pub mod personas;
@@ -64,9 +65,9 @@ pub struct App {
     launcher: Launcher,
     clock: Arc<SystemClock>,
     containers: Arc<Containers>,
+    jobs: Arc<jobs::Memo>,
     standards: Arc<standards::Seen>,
     embedder: Arc<embedding::Chosen>,
-    jobs: Arc<jobs::Memo>,
 }
 
 impl App {
@@ -78,7 +79,17 @@ impl App {
         let store = open_store(&host, &settings).await?;
         let launcher = Launcher::detect(settings.landlock());
         let containers = Arc::new(containers::of(&host, &settings, &launcher));
-        Ok(Self { settings, host, store, launcher, clock: Arc::new(SystemClock), containers, jobs: Arc::default(), standards: Arc::default(), embedder: Arc::default() })
+        Ok(Self {
+            settings,
+            host,
+            store,
+            launcher,
+            clock: Arc::new(SystemClock),
+            containers,
+            jobs: Arc::default(),
+            standards: Arc::default(),
+            embedder: Arc::default(),
+        })
     }
 
     /// Another handle on the same parts, for what outlives a borrow. Closing one ends the parts for all.
@@ -91,9 +102,9 @@ impl App {
             launcher: self.launcher.clone(),
             clock: Arc::clone(&self.clock),
             containers: Arc::clone(&self.containers),
+            jobs: Arc::clone(&self.jobs),
             standards: Arc::clone(&self.standards),
             embedder: Arc::clone(&self.embedder),
-            jobs: Arc::clone(&self.jobs),
         }
     }
 

@@ -5,14 +5,14 @@ use masque_home::home::Rotation;
 use masque_types::{actor::Actor, secret::Secret};
 use serde_json::json;
 
-use crate::{App, Error, audit, home, keys, secrets};
+use crate::{App, Error, audit, home, keys, logins, secrets};
 
 /// Shortest passphrase in characters. Argon2id makes each guess dear, but not a word of a list.
 const SHORTEST: usize = 12;
 
 impl App {
     /// Gives the vault a new key and a new root key, and moves everything that is sealed to them: provider keys, secrets,
-    /// homes, identities. How many things were moved. After a crash everything is readable by the old keys or the new.
+    /// logins, homes, identities. How many things were moved. After a crash everything is readable by the old keys or the new.
     ///
     /// # Errors
     /// When the passphrase is too short, something cannot be unsealed, or a file cannot be written.
@@ -21,6 +21,7 @@ impl App {
         // Before the root key changes: what was sealed before there was a vault is sealed with that key itself.
         let mut moved = keys::reseal(&self.host, rotation.vault())?;
         moved += secrets::reseal(&self.host, rotation.vault())?;
+        moved += logins::reseal(&self.host, rotation.vault())?;
         moved += rotation.rewrap()?;
         rotation.finish(&next)?;
         let root = match next {

@@ -40,8 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     App, Error, activity::Recorder, audit, authority, children::LocalChildren, clock, config::Layer, context,
-    discovery::Finder,
-    environments::LocalEnvironments, models::Models, trust, worker,
+    discovery::Finder, environments::LocalEnvironments, models::Models, trust, worker,
 };
 
 /// Largest task text in bytes: more does not fit a model, and is better given as a file in the workspace.

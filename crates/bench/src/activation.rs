@@ -94,6 +94,7 @@ async fn activate(
         hook_limit: HOOK_LIMIT,
         containers: None,
         cache: None,
+        logins: None,
     })
     .await?;
     let elapsed = begun.elapsed();

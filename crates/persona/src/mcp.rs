@@ -1,12 +1,12 @@
 //! MCP servers: `mcpServers` in the front matter, and `mcp.json` in the sibling directory.
 //!
 //! Both hold the standard form that other programs use, with keys of ours: `tools`, `effects`, `timeout`, `lazy`,
-//! `secrets`. Values of `env` and `headers` are kept as they are and never shown in a message. Leaves out starting the servers.
+//! `secrets`, `forms`. Values of `env` and `headers` are kept as they are and never shown in a message. Leaves out starting the servers.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use masque_types::{
-    persona::{McpServer, McpTransport},
+    persona::{Forms, McpServer, McpTransport},
     tool::EffectClass,
 };
 use serde_json::Value;
@@ -135,6 +135,7 @@ fn read(node: Node, name: &str, notes: &mut Notes) -> Option<McpServer> {
         timeout: timeout(&mut section, notes),
         lazy: lazy(&mut section, notes),
         secrets: secrets(&mut section, notes),
+        forms: forms(&mut section, notes),
         ..McpServer::new(transport?)
     };
     section.finish(notes);
@@ -155,6 +156,19 @@ fn lazy(section: &mut Section, notes: &mut Notes) -> bool {
                 "write `start: lazy` or `start: eager`",
             );
             flag
+        }
+    }
+}
+
+fn forms(section: &mut Section, notes: &mut Notes) -> Forms {
+    let Some((answer, place)) = section.text("forms", notes) else { return Forms::Decline };
+    match answer.as_str() {
+        "decline" => Forms::Decline,
+        "defaults" => Forms::Defaults,
+        other => {
+            let message = format!("`{other}` is no answer to a server's form");
+            notes.error(place, message, "write `forms: decline` or `forms: defaults`");
+            Forms::Decline
         }
     }
 }

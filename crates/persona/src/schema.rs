@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use masque_types::{
     model::FailureKind,
+    persona::Forms,
     persona::{Backend, Injection},
     policy::{Mode, Verdict},
     tool::EffectClass,
@@ -107,6 +108,8 @@ struct Server {
     start: Option<Start>,
     /// The persona's secrets that it may use, by name.
     secrets: Option<Vec<String>>,
+    /// What is answered when it shows a form.
+    forms: Option<Forms>,
     /// Whether it is left out.
     disabled: Option<bool>,
 }

@@ -39,7 +39,7 @@ use crate::{
     Error,
     hooks::{Hooks, When},
     host::{HostTool, discovery::Discovery},
-    mcp,
+    mcp::{self, login::Logins},
 };
 use container::SharedHouse;
 use routes::Routes;
@@ -87,6 +87,8 @@ pub struct EnvironmentSpec<'a> {
     pub containers: Option<Arc<Containers>>,
     /// Where the tools of lazily started servers are remembered; without it they are asked for each time.
     pub cache: Option<PathBuf>,
+    /// The persona's logins to MCP servers over HTTP.
+    pub logins: Option<Arc<dyn Logins>>,
 }
 
 /// The tools of one activated persona.

@@ -14,6 +14,7 @@ mod lines;
 mod mcp;
 mod profile;
 mod program;
+pub mod remote;
 pub mod server;
 mod stop;
 mod workspace;

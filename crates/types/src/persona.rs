@@ -142,6 +142,26 @@ pub struct McpServer {
     /// unless it names them too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// What is answered when it shows a form.
+    #[serde(default, skip_serializing_if = "Forms::is_decline")]
+    pub forms: Forms,
+}
+
+/// What is answered when an MCP server shows a form to fill in: nobody sits at a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Forms {
+    /// It is declined; the server may go on without.
+    #[default]
+    Decline,
+    /// It is accepted with the server's own default for each field; a form with another required field is declined.
+    Defaults,
+}
+
+impl Forms {
+    const fn is_decline(&self) -> bool {
+        matches!(self, Self::Decline)
+    }
 }
 
 impl McpServer {
@@ -155,6 +175,7 @@ impl McpServer {
             timeout: DEFAULT_MCP_TIMEOUT,
             lazy: false,
             secrets: Vec::new(),
+            forms: Forms::Decline,
         }
     }
 }

@@ -176,20 +176,6 @@ pub const OPTIONS: &[OptionSpec] = &[
         "What embeds: minilm, none, provider/model, or URL#model; `auto` is minilm once it was fetched",
     ),
     option(
-        "jobs.parallel",
-        Kind::Count,
-        "4",
-        ProjectRule::Never,
-        "Jobs that one process drives at a time; 0 leaves them to other processes",
-    ),
-    option(
-        "jobs.keep",
-        Kind::Duration,
-        "30d",
-        ProjectRule::Never,
-        "How long jobs are kept after their end; `unlimited` keeps all",
-    ),
-    option(
         "memory.chunk_tokens",
         Kind::Count,
         "512",
@@ -216,6 +202,20 @@ pub const OPTIONS: &[OptionSpec] = &[
         "30d",
         ProjectRule::Tighten,
         "How long a proposed standard can be approved",
+    ),
+    option(
+        "jobs.parallel",
+        Kind::Count,
+        "4",
+        ProjectRule::Never,
+        "Jobs that one process drives at a time; 0 leaves them to other processes",
+    ),
+    option(
+        "jobs.keep",
+        Kind::Duration,
+        "30d",
+        ProjectRule::Never,
+        "How long jobs are kept after their end; `unlimited` keeps all",
     ),
     OptionSpec {
         key: "store.url",

@@ -1,11 +1,11 @@
-//! `masque mcp`: the MCP server, for editors and other clients.
+//! `masque mcp`: the MCP server, for editors and other clients; and what concerns other programs' servers.
 
 use std::net::SocketAddr;
 
 use masque_app::{Error, config::Argument};
 use masque_types::actor::{Caller, Reach};
 
-use super::{Context, given};
+use super::{Context, given, mcp_conformance, mcp_install, mcp_login};
 use crate::{
     exit::Exit,
     mcp::{
@@ -35,15 +35,28 @@ pub(crate) struct Arguments {
     /// Origin of web pages that may call this server, such as https://example.com:443
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     allow_origin: Vec<String>,
+    /// Offer what the protocol's conformance suite expects as well, to callers that count as this machine's user
+    #[arg(long, hide = true, requires = "no_token")]
+    conformance_fixtures: bool,
     /// Models to ask, first choice first: provider/model, separated by commas
     #[arg(short, long, value_name = "MODELS")]
     model: Option<String>,
 }
 
+/// What concerns the servers of others.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Enter the server in the configuration of a client, after showing the change
-    Install(super::mcp_install::Arguments),
+    Install(mcp_install::Arguments),
+    /// Log a persona in to an MCP server over HTTP
+    Login(mcp_login::LoginArguments),
+    /// Forget a persona's login to an MCP server
+    Logout(mcp_login::Which),
+    /// Try an MCP server over HTTP out: list its tools, or call one
+    Probe(mcp_login::ProbeArguments),
+    /// Be the client that the protocol's conformance suite tests
+    #[command(hide = true)]
+    ConformanceClient(mcp_conformance::Arguments),
 }
 
 impl Arguments {
@@ -53,17 +66,27 @@ impl Arguments {
     }
 }
 
-pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
-    if let Some(Command::Install(install)) = &arguments.command {
-        return super::mcp_install::run(&context, install);
+pub(crate) async fn run(context: Context, mut arguments: Arguments) -> Result<Exit, Error> {
+    match arguments.command.take() {
+        Some(Command::Install(arguments)) => mcp_install::run(&context, &arguments),
+        Some(Command::Login(arguments)) => mcp_login::login(context, arguments).await,
+        Some(Command::Logout(which)) => mcp_login::logout(context, which).await,
+        Some(Command::Probe(arguments)) => mcp_login::probe(context, arguments).await,
+        Some(Command::ConformanceClient(arguments)) => mcp_conformance::run(context, arguments).await,
+        None => serve(context, arguments).await,
     }
+}
+
+async fn serve(context: Context, arguments: Arguments) -> Result<Exit, Error> {
     let transport = match arguments.http {
         Some(address) => Transport::Http(listen(&context, address, &arguments)?),
-        None => Transport::Streams(arguments.persona),
+        None => Transport::Streams(arguments.persona.clone()),
     };
     let (project, workspace) = (context.project.clone(), context.directory.clone());
     let app = context.open().await?;
-    let served = Service::new(&app, project, workspace).serve(transport).await;
+    let service = Service::new(&app, project, workspace);
+    let service = if arguments.conformance_fixtures { service.with_fixtures() } else { service };
+    let served = service.serve(transport).await;
     app.close().await?;
     served.map(|()| Exit::Success)
 }
@@ -72,6 +95,9 @@ fn listen(context: &Context, address: SocketAddr, arguments: &Arguments) -> Resu
     let loopback = address.ip().is_loopback();
     let credentials = match (arguments.no_token, loopback) {
         (false, _) => Credentials::Tokens,
+        (true, true) if arguments.conformance_fixtures => {
+            Credentials::None(Caller { actor: context.actor(), reach: Reach::Local })
+        }
         (true, true) => Credentials::None(Caller { actor: context.actor(), reach: Reach::Remote }),
         (true, false) => {
             return Err(Error::refused(format!("{address} can be reached from other machines: tokens are needed"))

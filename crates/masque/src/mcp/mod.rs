@@ -7,6 +7,7 @@
 mod changes;
 mod failure;
 mod feature;
+mod fixtures;
 mod form;
 pub(crate) mod http;
 mod instructions;
@@ -55,13 +56,20 @@ pub(crate) struct Service {
     project: PathBuf,
     /// The directory that personas work in.
     workspace: PathBuf,
+    /// With the fixtures of the conformance suite.
+    fixtures: Option<Arc<fixtures::Triggers>>,
     life: Life,
 }
 
 impl Service {
     /// A server for one project.
     pub(crate) fn new(app: &App, project: PathBuf, workspace: PathBuf) -> Self {
-        Self { app: Arc::new(app.handle()), project, workspace, life: Life::default() }
+        Self { app: Arc::new(app.handle()), project, workspace, fixtures: None, life: Life::default() }
+    }
+
+    /// The same server with the fixtures of the conformance suite, before everything else.
+    pub(crate) fn with_fixtures(self) -> Self {
+        Self { fixtures: Some(Arc::default()), ..self }
     }
 
     /// Serves until the client leaves or the process is asked to end. Jobs that have not ended go on in the background.
@@ -73,7 +81,7 @@ impl Service {
         let workers = JobWorkers::start(&self.app, usize::try_from(parallel).unwrap_or(usize::MAX));
         let stop = self.life.stop.clone();
         let whole = Arc::new(self.people(None));
-        let (changes, looking) = changes::changes(pictures(&self.app, &whole));
+        let (changes, looking) = changes::changes(pictures(&self.app, &whole, self.fixtures.clone()));
         let serving = async {
             let served = self.answer(transport, changes).await;
             stop.cancel();
@@ -117,7 +125,7 @@ impl Service {
             .with_description("Personas as jobs, with the standards and the memory of a project")
             .with_icons(people.server_icons());
         Ok(Some(Arc::new(Shared {
-            features: self.features(&people),
+            features: self.features(&people)?,
             changes: changes.clone(),
             instructions: instructions::text(&callable, persona),
             implementation,
@@ -126,12 +134,19 @@ impl Service {
     }
 
     /// What is offered to whoever calls these personas, in the order of the lists.
-    fn features(&self, people: &Arc<People>) -> Vec<Arc<dyn Feature>> {
-        vec![
-            Arc::new(standards::Standards::new(Arc::clone(&self.app), self.project.clone())),
+    fn features(&self, people: &Arc<People>) -> Result<Vec<Arc<dyn Feature>>, Error> {
+        let jobs = Arc::new(jobs::Jobs::new(Arc::clone(&self.app), Arc::clone(people), self.workspace.clone()));
+        let mut features: Vec<Arc<dyn Feature>> = Vec::new();
+        if let Some(triggers) = &self.fixtures {
+            let fixtures = fixtures::Fixtures::new(Arc::clone(&jobs), self.workspace.clone(), Arc::clone(triggers))?;
+            features.push(Arc::new(fixtures));
+        }
+        features.extend([
+            Arc::new(standards::Standards::new(Arc::clone(&self.app), self.project.clone())) as Arc<dyn Feature>,
             Arc::new(memory::ProjectMemory::new(Arc::clone(&self.app), self.project.clone())),
-            Arc::new(jobs::Jobs::new(Arc::clone(&self.app), Arc::clone(people), self.workspace.clone())),
-        ]
+            jobs,
+        ]);
+        Ok(features)
     }
 
     fn people(&self, only: Option<String>) -> People {
@@ -143,14 +158,19 @@ impl Service {
 fn pictures(
     app: &Arc<App>,
     people: &Arc<People>,
+    fixtures: Option<Arc<fixtures::Triggers>>,
 ) -> impl Fn() -> masque_types::BoxFuture<'static, Option<Picture>> + use<> {
     let (app, people) = (Arc::clone(app), Arc::clone(people));
     move || {
-        let (app, people) = (Arc::clone(&app), Arc::clone(&people));
+        let (app, people, fixtures) = (Arc::clone(&app), Arc::clone(&people), fixtures.clone());
         Box::pin(async move {
             let listed = people.fingerprint();
             let resources = standards::fingerprints(&app, people.project()).await.ok()?;
-            Some(Picture { tools: Some(listed), prompts: Some(listed), resources })
+            let (tools, prompts) = match fixtures {
+                Some(fixtures) => fixtures.fingerprints(),
+                None => (listed, listed),
+            };
+            Some(Picture { tools: Some(tools), prompts: Some(prompts), resources })
         })
     }
 }

@@ -41,7 +41,13 @@ pub(crate) fn whole(view: &MemoryView) {
     }
     for chunk in &view.chunks {
         line("");
-        heading(&format!("{} (lines {}-{}, {} tokens)", section(chunk, ""), chunk.lines.0, chunk.lines.1, chunk.tokens));
+        heading(&format!(
+            "{} (lines {}-{}, {} tokens)",
+            section(chunk, ""),
+            chunk.lines.0,
+            chunk.lines.1,
+            chunk.tokens
+        ));
         line(&style::harmless(chunk.text.trim_end()));
     }
 }
@@ -120,7 +126,10 @@ pub(crate) fn added(added: &AddedMemory) {
             Change::Replaced => "changed",
         };
         let chunks = style::counted(document.chunks as u64, "part", "parts");
-        line(&format!("{change} {source} as {} in {} ({chunks}, {} new)", document.document, added.namespace, document.new_chunks));
+        line(&format!(
+            "{change} {source} as {} in {} ({chunks}, {} new)",
+            document.document, added.namespace, document.new_chunks
+        ));
     }
     match &added.noted {
         Some(Noted::Kept { document, contradicts }) => {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by a panic")]
 
+mod conformance;
 mod decisions;
 mod http;
 mod lists;

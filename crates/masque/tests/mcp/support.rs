@@ -74,6 +74,11 @@ impl Stage {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
+    /// The variables of all commands.
+    pub(crate) const fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         fs_err::canonicalize(self.root.path()).unwrap().join(below)
     }
@@ -319,6 +324,11 @@ impl Answered {
 }
 
 impl Listening {
+    /// The address of the whole surface.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
     /// Sends a body with these headers beside the usual ones; a header that is given replaces the usual one.
     pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answered {
         let mut all = BTreeMap::from([

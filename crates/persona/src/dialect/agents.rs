@@ -38,10 +38,13 @@ pub(super) const AGENTS: Dialect = Dialect {
     write,
 };
 
-pub(super) const EVERYTHING: [&str; 42] = everything();
+/// All fields, and the schema of the answer.
+pub(super) const COUNT: usize = fields::FIELDS.len() + 1;
 
-const fn everything() -> [&'static str; 42] {
-    let mut names = [fields::OUTPUT; 42];
+pub(super) const EVERYTHING: [&str; COUNT] = everything();
+
+const fn everything() -> [&'static str; COUNT] {
+    let mut names = [fields::OUTPUT; COUNT];
     let mut at = 0;
     while at < fields::FIELDS.len() {
         #[expect(clippy::indexing_slicing, reason = "computed when the program is built; the loop ends with the list")]

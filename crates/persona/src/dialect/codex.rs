@@ -6,8 +6,8 @@ use super::{
     Dialect,
     draft::Draft,
     fields::{
-        DESCRIPTION, MODE, MODEL, NAME, NETWORK, PROMPT, SERVER_EFFECTS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT,
-        SERVER_TOOLS, SERVERS,
+        DESCRIPTION, MODE, MODEL, NAME, NETWORK, PROMPT, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS,
+        SERVER_TIMEOUT, SERVER_TOOLS, SERVERS,
     },
     servers::{self, Form},
     source::Source,
@@ -36,6 +36,7 @@ pub(super) const CODEX: Dialect = Dialect {
         SERVER_TOOLS,
         SERVER_TIMEOUT,
         SERVER_EFFECTS,
+        SERVER_FORMS,
         SERVER_LAZY,
         SERVER_SECRETS,
     ],

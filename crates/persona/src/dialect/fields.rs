@@ -3,7 +3,7 @@
 //! Leaves out which dialect can say what: each dialect's own file does that.
 
 use masque_types::{
-    persona::{Backend, McpServer, Persona},
+    persona::{Backend, Forms, McpServer, Persona},
     policy::{Mode, Rule, ToolSelection, Verdict},
 };
 use serde::Serialize;
@@ -77,6 +77,7 @@ pub(crate) const SERVER_TOOLS: &str = "mcpServers.*.tools";
 pub(crate) const SERVER_EFFECTS: &str = "mcpServers.*.effects";
 pub(crate) const SERVER_TIMEOUT: &str = "mcpServers.*.timeout";
 pub(crate) const SERVER_LAZY: &str = "mcpServers.*.lazy";
+pub(crate) const SERVER_FORMS: &str = "mcpServers.*.forms";
 pub(crate) const SERVER_SECRETS: &str = "mcpServers.*.secrets";
 pub(crate) const SKILLS: &str = "skills";
 pub(crate) const FILES_RW: &str = "masque.sandbox.fs.rw";
@@ -101,7 +102,7 @@ pub(crate) const WALL: &str = "masque.budget.wall";
 pub(crate) const OUTPUT: &str = "masque.output.schema";
 
 /// All fields, in the order of a file.
-pub(crate) const FIELDS: [Field; 41] = [
+pub(crate) const FIELDS: [Field; 42] = [
     Field { name: NAME, value: |p| json!(p.name), risk: BEHAVIOUR },
     Field { name: DESCRIPTION, value: |p| text(&p.description), risk: BEHAVIOUR },
     Field { name: PROMPT, value: |p| text(&p.prompt), risk: BEHAVIOUR },
@@ -122,6 +123,7 @@ pub(crate) const FIELDS: [Field; 41] = [
     Field { name: SERVER_EFFECTS, value: |p| servers(p, |server| map(json!(server.effects))), risk: BEHAVIOUR },
     Field { name: SERVER_TIMEOUT, value: |p| servers(p, timeout), risk: BEHAVIOUR },
     Field { name: SERVER_LAZY, value: |p| servers(p, |server| flag(server.lazy)), risk: COSMETIC },
+    Field { name: SERVER_FORMS, value: |p| servers(p, forms), risk: BEHAVIOUR },
     Field { name: SERVER_SECRETS, value: |p| servers(p, |server| list(&server.secrets)), risk: SECURITY },
     Field { name: SKILLS, value: |p| list(&p.skills), risk: BEHAVIOUR },
     Field { name: FILES_RW, value: |p| json!(p.sandbox.rw), risk: SECURITY },
@@ -211,6 +213,10 @@ fn bounds(persona: &Persona) -> Value {
 fn servers(persona: &Persona, of: fn(&McpServer) -> Value) -> Value {
     let values = persona.mcp_servers.iter().map(|(name, server)| (name.clone(), of(server)));
     map(values.filter(|(_, value)| !value.is_null()).collect())
+}
+
+fn forms(server: &McpServer) -> Value {
+    if server.forms == Forms::Decline { Value::Null } else { json!(server.forms) }
 }
 
 fn timeout(server: &McpServer) -> Value {

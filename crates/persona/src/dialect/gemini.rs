@@ -6,8 +6,8 @@ use super::{
     Dialect,
     draft::Draft,
     fields::{
-        DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS,
-        SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS, WALL,
+        DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT,
+        SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS, WALL,
     },
     servers::{self, Form, number},
     source::Source,
@@ -41,6 +41,7 @@ pub(super) const GEMINI_CLI: Dialect = Dialect {
         SERVER_TOOLS,
         SERVER_TIMEOUT,
         SERVER_EFFECTS,
+        SERVER_FORMS,
         SERVER_LAZY,
         SERVER_SECRETS,
     ],

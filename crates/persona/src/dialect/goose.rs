@@ -6,8 +6,8 @@ use super::{
     Dialect,
     draft::Draft,
     fields::{
-        DESCRIPTION, MODEL, NAME, OUTPUT, PROMPT, SECRETS, SERVER_EFFECTS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT,
-        SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS,
+        DESCRIPTION, MODEL, NAME, OUTPUT, PROMPT, SECRETS, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS,
+        SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS,
     },
     servers::{self, Form, number},
     source::Source,
@@ -47,6 +47,7 @@ pub(super) const RECIPE: Dialect = Dialect {
         SERVER_TOOLS,
         SERVER_TIMEOUT,
         SERVER_EFFECTS,
+        SERVER_FORMS,
         SERVER_LAZY,
         SERVER_SECRETS,
         SECRETS,

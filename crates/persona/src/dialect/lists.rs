@@ -114,4 +114,4 @@ pub fn write(persona: &Persona, id: &str) -> Option<(String, Vec<Loss>)> {
 }
 
 /// A list says nothing of the persona but its servers, and nobody expects it to.
-const EVERY_FIELD: [&str; fields::FIELDS.len() + 1] = super::agents::EVERYTHING;
+const EVERY_FIELD: [&str; super::agents::COUNT] = super::agents::EVERYTHING;

@@ -10,8 +10,8 @@ use super::{
     Dialect,
     draft::Draft,
     fields::{
-        ALLOW, ASK, COLOR, DENY, DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_LAZY, SERVER_SECRETS,
-        SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TOOLS,
+        ALLOW, ASK, COLOR, DENY, DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY,
+        SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TOOLS,
     },
     servers::{self, Form, number},
     source::Source,
@@ -82,6 +82,7 @@ pub(super) const JSON: Dialect = Dialect {
         SERVER_TOOLS,
         SERVER_TIMEOUT,
         SERVER_EFFECTS,
+        SERVER_FORMS,
         SERVER_LAZY,
         SERVER_SECRETS,
     ],

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use masque_types::{
     cost::{Limits, MicroUsd},
     persona::{
-        Delegation, Display, Injection, McpServer, McpTransport, MemorySpec, ModelPreference, Persona, SandboxSpec,
-        SecretGrant,
+        Delegation, Display, Forms, Injection, McpServer, McpTransport, MemorySpec, ModelPreference, Persona,
+        SandboxSpec, SecretGrant,
     },
     policy::{Mode, Rule, ToolSelection, Verdict},
     tool::EffectClass,
@@ -102,14 +102,16 @@ fn any_server() -> impl Strategy<Value = McpServer> {
     let millis = select(vec![60_000, 1_500, 30_000]);
     let secrets = select(vec![vec![], vec!["TOKEN".to_owned()]]);
     let tools = option::of(vec("[a-z_]{1,6}", 1..3));
-    (prop_oneof![stdio, http], tools, effects, millis, any::<bool>(), secrets).prop_map(
-        |(transport, tools, effects, millis, lazy, secrets)| McpServer {
+    let forms = select(vec![Forms::Decline, Forms::Defaults]);
+    (prop_oneof![stdio, http], tools, effects, millis, any::<bool>(), secrets, forms).prop_map(
+        |(transport, tools, effects, millis, lazy, secrets, forms)| McpServer {
             transport,
             tools,
             effects,
             timeout: Duration::from_millis(millis),
             lazy,
             secrets,
+            forms,
         },
     )
 }

@@ -2,10 +2,10 @@
 //!
 //! Leaves out what an entry means: the reader of `mcpServers` knows. Keys that only one program has stay in the entry.
 
-use masque_types::persona::{McpServer, McpTransport, Persona};
+use masque_types::persona::{Forms, McpServer, McpTransport, Persona};
 
 use super::{
-    fields::{SERVER_EFFECTS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS},
+    fields::{SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS},
     writer::Writer,
 };
 use crate::node::{Content, Entry, Node};
@@ -129,6 +129,8 @@ pub(crate) fn write(form: Form, name: &str, server: &McpServer, writer: &mut Wri
         let effects = server.effects.iter().map(|(tool, effect)| (tool.clone(), effect.name().to_owned()));
         entries.push(("effects", texts(&effects.collect())));
         entries.push(("lazy", server.lazy.then(|| Node::new(Content::Bool(true)))));
+        let forms = (server.forms == Forms::Defaults).then(|| Node::text("defaults"));
+        entries.push(("forms", forms));
         entries.push(("secrets", (!server.secrets.is_empty()).then(|| Node::texts(server.secrets.clone()))));
     } else {
         if !server.effects.is_empty() {
@@ -136,6 +138,9 @@ pub(crate) fn write(form: Form, name: &str, server: &McpServer, writer: &mut Wri
         }
         if server.lazy {
             writer.lose(SERVER_LAZY, "no place for a late start");
+        }
+        if server.forms != Forms::Decline {
+            writer.lose(SERVER_FORMS, "no place for answers to a server's forms");
         }
         if !server.secrets.is_empty() && form == Form::Goose {
             entries.push(("env_keys", Some(Node::texts(server.secrets.clone()))));

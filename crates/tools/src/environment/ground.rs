@@ -31,7 +31,7 @@ use super::{
 use crate::{
     Error,
     hooks::{self, Hooks, When},
-    mcp::{self, How, StartFailure},
+    mcp::{self, How, StartFailure, login::Logins},
     profile,
     program::{Start, Starter},
     server::ToolServerConfig,
@@ -64,6 +64,7 @@ pub(super) struct Ground {
     certificates: BTreeMap<OsString, OsString>,
     /// The container, when there is one.
     pub(super) house: Option<SharedHouse>,
+    logins: Option<Arc<dyn Logins>>,
 }
 
 impl Ground {
@@ -98,6 +99,7 @@ impl Ground {
             hosts: network::listed(spec.persona)?,
             certificates: BTreeMap::new(),
             house: None,
+            logins: spec.logins.clone(),
         })
     }
 
@@ -243,7 +245,8 @@ impl Ground {
                 Ok(self.program(self.start(command.into(), args.iter().map(Into::into).collect(), own)))
             }
             McpTransport::Http { url, headers } => {
-                Ok(How::Http { url: url.clone(), headers: mcp::headers(headers).map_err(StartFailure::Server)? })
+                let headers = mcp::headers(headers).map_err(StartFailure::Server)?;
+                Ok(How::Http { url: url.clone(), headers, logins: self.logins.clone() })
             }
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     builtin,
     host::HostTool,
-    mcp::{self, CallFailure, Request},
+    mcp::{self, Request},
     server::{self, IDEMPOTENCY_KEY, PROBE},
 };
 
@@ -47,7 +47,7 @@ impl Routes {
             (Some(Route::Mcp(source, name)), _) => source.call(name, invocation).await,
             (Some(Route::Builtin), Some(server)) => match server.call(builtin_request(invocation, Meta::Call)).await {
                 Ok(result) => mcp::output(result),
-                Err(CallFailure(reason)) => ToolOutput::error(reason),
+                Err(failure) => ToolOutput::error(failure.reason),
             },
             (Some(Route::Builtin), None) | (None, _) => ToolOutput::error(self.refusal(tool)),
         }

@@ -7,7 +7,7 @@ use std::{
 
 use masque_types::{
     diagnostic::Diagnostic,
-    persona::{McpServer, Persona},
+    persona::{Forms, McpServer, Persona},
     policy::Policy,
     tool::ToolSpec,
 };
@@ -115,10 +115,12 @@ fn secret_notes(spec: &EnvironmentSpec<'_>, ground: &mut Ground) -> Vec<Diagnost
 async fn start_tool_server(ground: &Ground, persona: &Persona, policy: &Policy) -> Result<mcp::Server, Error> {
     let name = "the tool server".to_owned();
     let how = ground.tool_server(persona, policy)?;
-    mcp::Server::start(name.clone(), how, TOOL_SERVER_LIMIT).await.map_err(|failure| match failure {
+    mcp::Server::start(name.clone(), how, Forms::Decline, TOOL_SERVER_LIMIT).await.map_err(|failure| match failure {
         StartFailure::Program(StartError::Sandbox(source)) => Error::Sandbox { server: name, source },
         StartFailure::Program(StartError::Container(source)) => Error::Container(source),
-        StartFailure::Server(reason) => Error::Start { server: name, reason },
+        failure @ (StartFailure::Server(_) | StartFailure::Login { .. }) => {
+            Error::Start { server: name, reason: failure.to_string() }
+        }
     })
 }
 

@@ -1,17 +1,24 @@
 //! One live connection to a server: the transport, the handshake, the program behind it, and its end.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use masque_sandbox::Exit;
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::{
-    Peer, RoleClient, ServiceExt as _,
-    model::{ClientCapabilities, ClientConfig, Implementation},
+    ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, ServiceExt as _,
+    model::ProtocolVersion,
     service::RunningService,
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+    transport::{
+        StreamableHttpClientTransport,
+        streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
+    },
 };
 
-use super::stderr::Tail;
+use super::{
+    client::Client,
+    login::{self, Logins},
+    stderr::Tail,
+};
 use crate::program::{self, Start, StartError, Starter};
 
 /// How long a program may take to end by itself after its input was closed.
@@ -23,7 +30,7 @@ pub(crate) enum How {
     /// A program started in a sandbox, over its standard streams.
     Program { starter: Starter, start: Start },
     /// A server over HTTP.
-    Http { url: String, headers: HashMap<HeaderName, HeaderValue> },
+    Http { url: String, headers: HashMap<HeaderName, HeaderValue>, logins: Option<Arc<dyn Logins>> },
 }
 
 /// Why a server did not start.
@@ -33,6 +40,8 @@ pub(crate) enum StartFailure {
     Program(StartError),
     /// It started, or answered, but not as it should.
     Server(String),
+    /// It asks for a login, or for one with more rights: its `WWW-Authenticate` header.
+    Login { url: String, challenge: String },
 }
 
 impl std::fmt::Display for StartFailure {
@@ -40,6 +49,7 @@ impl std::fmt::Display for StartFailure {
         match self {
             Self::Program(error) => error.fmt(f),
             Self::Server(reason) => f.write_str(reason),
+            Self::Login { url, .. } => write!(f, "it asks for a login: masque mcp login {url}"),
         }
     }
 }
@@ -47,7 +57,7 @@ impl std::fmt::Display for StartFailure {
 /// A server that answered the handshake.
 #[derive(Debug)]
 pub(super) struct Connection {
-    service: RunningService<RoleClient, ClientConfig>,
+    service: RunningService<RoleClient, Client>,
     program: Option<Program>,
 }
 
@@ -62,24 +72,26 @@ impl Connection {
     ///
     /// # Errors
     /// When the sandbox cannot be made, or there is no handshake within the limit.
-    pub(super) async fn open(how: &How, limit: Duration) -> Result<Self, StartFailure> {
+    pub(super) async fn open(how: &How, client: Client, limit: Duration) -> Result<Self, StartFailure> {
         match how {
             How::Program { starter, start } => {
                 let program = starter.start(start).await.map_err(StartFailure::Program)?;
-                Self::over_pipes(program, limit).await
+                Self::over_pipes(program, client, limit).await
             }
-            How::Http { url, headers } => Self::over_http(url, headers.clone(), limit).await,
+            How::Http { url, headers, logins } => {
+                Self::over_http(url, headers.clone(), logins.clone(), client, limit).await
+            }
         }
     }
 
-    async fn over_pipes(mut started: program::Program, limit: Duration) -> Result<Self, StartFailure> {
+    async fn over_pipes(mut started: program::Program, client: Client, limit: Duration) -> Result<Self, StartFailure> {
         let (input, output) = (started.take_stdin(), started.take_stdout());
         let mut program = Program { stderr: Tail::of(started.take_stderr()), program: started };
         let (Some(input), Some(output)) = (input, output) else {
             program.program.kill().await;
             return Err(StartFailure::Server("its standard streams are not connected".to_owned()));
         };
-        let reason = match tokio::time::timeout(limit, client().serve((output, input))).await {
+        let reason = match tokio::time::timeout(limit, client.serve((output, input))).await {
             Ok(Ok(service)) => return Ok(Self { service, program: Some(program) }),
             Ok(Err(error)) => format!("no MCP handshake: {error}"),
             Err(_) => late(limit),
@@ -90,6 +102,8 @@ impl Connection {
     async fn over_http(
         url: &str,
         headers: HashMap<HeaderName, HeaderValue>,
+        logins: Option<Arc<dyn Logins>>,
+        client: Client,
         limit: Duration,
     ) -> Result<Self, StartFailure> {
         crate::host::fetch::install_cryptography();
@@ -101,10 +115,22 @@ impl Connection {
             .map_err(|error| StartFailure::Server(error.to_string()))?;
         let mut config = StreamableHttpClientTransportConfig::with_uri(url);
         config.custom_headers = headers;
-        let transport = StreamableHttpClientTransport::with_client(http, config);
-        match tokio::time::timeout(limit, client().serve(transport)).await {
-            Ok(Ok(service)) => Ok(Self { service, program: None }),
-            Ok(Err(error)) => Err(StartFailure::Server(format!("no MCP handshake: {error}"))),
+        let lifecycle = either_era();
+        let begun = async {
+            match logins {
+                Some(logins) => {
+                    let http = login::authorised(http, url, logins).await.map_err(StartFailure::Server)?;
+                    let transport = StreamableHttpClientTransport::with_client(http, config);
+                    client.serve_with_lifecycle(transport, lifecycle).await.map_err(|error| no_handshake(url, &error))
+                }
+                None => {
+                    let transport = StreamableHttpClientTransport::with_client(http, config);
+                    client.serve_with_lifecycle(transport, lifecycle).await.map_err(|error| no_handshake(url, &error))
+                }
+            }
+        };
+        match tokio::time::timeout(limit, begun).await {
+            Ok(started) => Ok(Self { service: started?, program: None }),
             Err(_) => Err(StartFailure::Server(late(limit))),
         }
     }
@@ -142,8 +168,29 @@ impl Program {
     }
 }
 
-fn client() -> ClientConfig {
-    ClientConfig::new(ClientCapabilities::default(), Implementation::new("masque", env!("CARGO_PKG_VERSION")))
+/// The newest protocol that both know: servers are asked what they speak, and older ones are greeted as they expect.
+fn either_era() -> ClientLifecycleMode {
+    let preferred_versions = ProtocolVersion::KNOWN_VERSIONS.iter().rev().cloned().collect();
+    ClientLifecycleMode::Auto { preferred_versions, legacy_version: None }
+}
+
+fn no_handshake(url: &str, error: &(dyn std::error::Error + 'static)) -> StartFailure {
+    match challenge(error) {
+        Some(challenge) => StartFailure::Login { url: url.to_owned(), challenge },
+        None => StartFailure::Server(format!("no MCP handshake: {error}")),
+    }
+}
+
+/// The `WWW-Authenticate` header with which a server refused, if that is why something failed.
+pub(super) fn challenge(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+            return error.auth_challenge().map(str::to_owned);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn late(limit: Duration) -> String {

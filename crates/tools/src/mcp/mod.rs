@@ -5,8 +5,11 @@
 
 mod cache;
 mod catalogue;
+mod client;
 mod connection;
 mod content;
+pub(crate) mod login;
+mod probe;
 mod sanitise;
 mod server;
 mod source;
@@ -14,6 +17,7 @@ mod stderr;
 
 pub(crate) use connection::{How, StartFailure};
 pub(crate) use content::output;
+pub use probe::{Probe, ProbeFailure};
 pub(crate) use sanitise::{SHORT, clean};
-pub(crate) use server::{CallFailure, Request, Server};
+pub(crate) use server::{Request, Server};
 pub(crate) use source::{Source, headers};

@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
+use masque_types::persona::Forms;
 use rmcp::{
     Peer, RoleClient, ServiceError,
-    model::{CallToolRequestParams, CallToolResponse, CallToolResult, JsonObject, RequestMetaObject},
+    model::{CallToolRequestParams, CallToolResponse, CallToolResult, InputRequest, JsonObject, RequestMetaObject},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::{
-    connection::{Connection, How, StartFailure, with_stderr},
+    client::{self, Client},
+    connection::{Connection, How, StartFailure, challenge, with_stderr},
     sanitise,
 };
 
 /// Crashes in a row, without a call that worked, after which a server is not started again.
 const MOST_CRASHES: u32 = 3;
+/// How often a server may ask for input before one answer.
+const MOST_ROUNDS: usize = 10;
 /// The wait before the first restart; it doubles with each crash in a row.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -24,6 +28,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 pub(crate) struct Server {
     name: String,
     how: How,
+    forms: Forms,
     limit: Duration,
     slot: Mutex<Slot>,
 }
@@ -56,25 +61,36 @@ pub(crate) struct Request<'a> {
     pub(crate) limit: Duration,
 }
 
-/// Why a call gave no result, in words for the model.
+/// Why a call gave no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CallFailure(pub(crate) String);
+pub(crate) struct CallFailure {
+    /// In words for the model.
+    pub(crate) reason: String,
+    /// The `WWW-Authenticate` header with which the server asked for a login with more rights.
+    pub(super) challenge: Option<String>,
+}
+
+impl CallFailure {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), challenge: None }
+    }
+}
 
 impl Server {
     /// Starts a server.
     ///
     /// # Errors
     /// When it cannot be started within the limit.
-    pub(crate) async fn start(name: String, how: How, limit: Duration) -> Result<Self, StartFailure> {
-        let connection = Connection::open(&how, limit).await?;
+    pub(crate) async fn start(name: String, how: How, forms: Forms, limit: Duration) -> Result<Self, StartFailure> {
+        let connection = Connection::open(&how, Client::new(forms), limit).await?;
         let slot = Slot { connection: Some(connection), generation: 1, ..Slot::default() };
-        Ok(Self { name, how, limit, slot: Mutex::new(slot) })
+        Ok(Self { name, how, forms, limit, slot: Mutex::new(slot) })
     }
 
     /// A server that is started on its first call.
-    pub(super) fn idle(name: String, how: How, limit: Duration) -> Self {
+    pub(super) fn idle(name: String, how: How, forms: Forms, limit: Duration) -> Self {
         let slot = Slot { resting: true, ..Slot::default() };
-        Self { name, how, limit, slot: Mutex::new(slot) }
+        Self { name, how, forms, limit, slot: Mutex::new(slot) }
     }
 
     /// Ends the program until it is needed.
@@ -93,7 +109,7 @@ impl Server {
     pub(super) async fn line(&self) -> Result<Line, CallFailure> {
         let mut slot = self.slot.lock().await;
         if slot.closed {
-            return Err(CallFailure(format!("`{}` is closed", self.name)));
+            return Err(CallFailure::new(format!("`{}` is closed", self.name)));
         }
         if let Some(connection) = slot.connection.as_ref().filter(|connection| connection.is_alive()) {
             return Ok(Line { peer: connection.peer(), generation: slot.generation });
@@ -101,9 +117,9 @@ impl Server {
         if !slot.resting {
             self.take_crash(&mut slot).await?;
         }
-        let connection = Connection::open(&self.how, self.limit)
+        let connection = Connection::open(&self.how, Client::new(self.forms), self.limit)
             .await
-            .map_err(|failure| CallFailure(format!("`{}` could not be started: {failure}", self.name)))?;
+            .map_err(|failure| CallFailure::new(format!("`{}` could not be started: {failure}", self.name)))?;
         slot.resting = false;
         slot.generation += 1;
         let line = Line { peer: connection.peer(), generation: slot.generation };
@@ -121,7 +137,7 @@ impl Server {
         if slot.crashes > MOST_CRASHES {
             let reason =
                 format!("`{}` ended {MOST_CRASHES} times in a row and is not started again; do without it", self.name);
-            return Err(CallFailure(with_stderr(&reason, &said)));
+            return Err(CallFailure::new(with_stderr(&reason, &said)));
         }
         tracing::warn!(server = %self.name, crashes = slot.crashes, "the server ended and is started again");
         tokio::time::sleep(BACKOFF * 2_u32.saturating_pow(slot.crashes - 1)).await;
@@ -143,10 +159,10 @@ impl Server {
     /// When the server does not answer in time, ends during the call, or refuses the request.
     pub(super) async fn call_over(&self, line: &Line, request: Request<'_>) -> Result<CallToolResult, CallFailure> {
         let limit = request.limit;
-        let answer = tokio::time::timeout(limit, line.peer.call_tool_once(parameters(request)?)).await;
+        let answer = tokio::time::timeout(limit, call_through(&line.peer, self.forms, parameters(request)?)).await;
         let name = &self.name;
         match answer {
-            Err(_) => Err(CallFailure(format!(
+            Err(_) => Err(CallFailure::new(format!(
                 "`{name}` gave no answer within {} ms and the call was cancelled; it may have had an effect",
                 limit.as_millis()
             ))),
@@ -154,10 +170,13 @@ impl Server {
                 self.slot.lock().await.crashes = 0;
                 Ok(result)
             }
-            Ok(Ok(_)) => {
-                Err(CallFailure(format!("`{name}` asks for input or makes a task of the call; Masque does neither")))
+            Ok(Ok(CallToolResponse::InputRequired(_))) => {
+                Err(CallFailure::new(format!("`{name}` keeps asking for input that this call cannot give")))
             }
-            Ok(Err(ServiceError::McpError(error))) => Err(CallFailure(format!(
+            Ok(Ok(_)) => {
+                Err(CallFailure::new(format!("`{name}` makes a task of the call, which it was not asked for")))
+            }
+            Ok(Err(ServiceError::McpError(error))) => Err(CallFailure::new(format!(
                 "`{name}` refused the call: {}",
                 sanitise::clean(&error.message, sanitise::SHORT)
             ))),
@@ -167,6 +186,13 @@ impl Server {
 
     /// What to say about a connection that broke during a call.
     async fn broken(&self, line: &Line, error: &ServiceError) -> CallFailure {
+        if let Some(challenge) = challenge(error) {
+            let reason = format!(
+                "`{}` refused the call: it asks for a login with more rights, which a person gives with `masque mcp login`",
+                self.name
+            );
+            return CallFailure { reason, challenge: Some(challenge) };
+        }
         let mut slot = self.slot.lock().await;
         // Another call may have started the server again already.
         let is_this = slot.generation == line.generation;
@@ -179,7 +205,7 @@ impl Server {
             "`{}` ended or lost its connection during the call ({error}); it may have had an effect",
             self.name
         );
-        CallFailure(with_stderr(&reason, &said))
+        CallFailure::new(with_stderr(&reason, &said))
     }
 
     /// Ends the server; later calls are refused.
@@ -192,12 +218,39 @@ impl Server {
     }
 }
 
+/// Calls, and answers what the server asks on the way: forms as the persona's file says; it is given no model, and no
+/// directories. It may go on without.
+async fn call_through(
+    peer: &Peer<RoleClient>,
+    forms: Forms,
+    mut call: CallToolRequestParams,
+) -> Result<CallToolResponse, ServiceError> {
+    let mut response = peer.call_tool_once(call.clone()).await?;
+    for _ in 0..MOST_ROUNDS {
+        let CallToolResponse::InputRequired(asked) = &response else { break };
+        let answers = asked.input_requests.iter().flatten();
+        let answers = answers.filter_map(|(key, request)| Some((key.clone(), reply(forms, request)?))).collect();
+        call.input_responses = asked.input_requests.as_ref().map(|_| answers);
+        call.request_state = asked.request_state.clone();
+        response = peer.call_tool_once(call.clone()).await?;
+    }
+    Ok(response)
+}
+
+fn reply(forms: Forms, request: &InputRequest) -> Option<Value> {
+    match request {
+        InputRequest::Elicitation(asked) => serde_json::to_value(client::answer(forms, &asked.params)).ok(),
+        InputRequest::ListRoots(_) => Some(json!({ "roots": [] })),
+        _ => None,
+    }
+}
+
 fn parameters(request: Request<'_>) -> Result<CallToolRequestParams, CallFailure> {
     let mut parameters = CallToolRequestParams::new(request.tool.to_owned());
     match request.arguments {
         Value::Object(arguments) => parameters.arguments = Some(arguments.clone()),
         Value::Null => {}
-        _ => return Err(CallFailure("the arguments must be a JSON object that fits the tool's schema".to_owned())),
+        _ => return Err(CallFailure::new("the arguments must be a JSON object that fits the tool's schema")),
     }
     if !request.meta.is_empty() {
         parameters.meta = Some(RequestMetaObject::from(request.meta));

@@ -8,8 +8,8 @@ use masque_types::{
     tool::{Invocation, Place, ToolOutput, ToolSpec},
 };
 use reqwest::header::{HeaderName, HeaderValue};
-use rmcp::model::Tool;
-use serde_json::json;
+use rmcp::model::{JsonObject, Tool};
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::{
@@ -60,13 +60,13 @@ impl Source {
         let cache = kept.filter(|_| settings.lazy).and_then(|directory| Cache::of(directory, settings));
         let server_name = format!("mcp:{name}");
         if let Some(listed) = cache.as_ref().and_then(Cache::read) {
-            let server = Arc::new(Server::idle(server_name, how, settings.timeout));
+            let server = Arc::new(Server::idle(server_name, how, settings.forms, settings.timeout));
             return Ok(Self::listed(server, origin, listed, cache, 0));
         }
-        let server = Arc::new(Server::start(server_name, how, settings.timeout).await?);
+        let server = Arc::new(Server::start(server_name, how, settings.forms, settings.timeout).await?);
         let listed = match server.line().await {
             Ok(line) => catalogue::ask(&line.peer, settings.timeout).await,
-            Err(CallFailure(reason)) => Err(reason),
+            Err(failure) => Err(failure.reason),
         };
         let listed = match listed {
             Ok(listed) => listed,
@@ -105,16 +105,25 @@ impl Source {
     pub(crate) async fn call(&self, tool: &str, invocation: &Invocation) -> ToolOutput {
         match self.try_call(tool, invocation).await {
             Ok(output) => output,
-            Err(CallFailure(reason)) => ToolOutput::error(reason),
+            Err(failure) => ToolOutput::error(failure.reason),
         }
     }
 
     async fn try_call(&self, tool: &str, invocation: &Invocation) -> Result<ToolOutput, CallFailure> {
-        let line = self.server.line().await?;
-        self.check_unchanged(&line, tool).await?;
         let mut meta = serde_json::Map::new();
         meta.insert(IDEMPOTENCY_KEY.to_owned(), json!(invocation.idempotency_key));
-        let arguments = &invocation.call.arguments;
+        self.request(tool, &invocation.call.arguments, meta).await
+    }
+
+    /// Performs a call that belongs to no run, or to one whose key stands in `meta`.
+    pub(super) async fn request(
+        &self,
+        tool: &str,
+        arguments: &Value,
+        meta: JsonObject,
+    ) -> Result<ToolOutput, CallFailure> {
+        let line = self.server.line().await?;
+        self.check_unchanged(&line, tool).await?;
         let request = Request { tool, arguments, meta, limit: self.origin.settings.timeout };
         self.server.call_over(&line, request).await.map(content::output)
     }
@@ -123,7 +132,7 @@ impl Source {
     async fn check_unchanged(&self, line: &Line, tool: &str) -> Result<(), CallFailure> {
         let mut newest = self.newest.lock().await;
         if newest.generation != line.generation {
-            let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await.map_err(CallFailure)?;
+            let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await.map_err(CallFailure::new)?;
             if let Some(cache) = &self.cache {
                 cache.write(&listed);
             }
@@ -134,7 +143,7 @@ impl Source {
         if digest(&newest.catalogue) == digest(&self.catalogue) {
             return Ok(());
         }
-        Err(CallFailure(format!(
+        Err(CallFailure::new(format!(
             "`mcp:{}/{tool}` is not what it was when the run started (the server was started again and declares it \
              differently); it is not called any more",
             self.origin.server

@@ -125,6 +125,7 @@ impl Stage {
             hook_limit: Duration::from_secs(60),
             containers: None,
             cache: None,
+            logins: None,
         };
         adjust(&mut spec);
         let (environment, diagnostics) = Environment::start(spec).await?;

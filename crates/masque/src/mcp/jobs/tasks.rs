@@ -59,7 +59,7 @@ fn message(view: &JobView) -> String {
 }
 
 impl Jobs {
-    pub(super) async fn task_of(&self, asked: &Asked, id: &str) -> Result<Option<DetailedTask>, ErrorData> {
+    pub(in crate::mcp) async fn task_of(&self, asked: &Asked, id: &str) -> Result<Option<DetailedTask>, ErrorData> {
         let Some(run) = self.own(asked, id).await? else { return Ok(None) };
         let looked = self.app.check_job(&asked.caller, run, Duration::ZERO, None).await;
         let view = looked.map_err(|error| failure::for_client(&self.app, &asked.caller, &error))?;
@@ -92,7 +92,7 @@ impl Jobs {
         asked.caller.reach == Reach::Local && self.app.settings.text("approvals.decide") == "elicitation"
     }
 
-    pub(super) async fn answered(
+    pub(in crate::mcp) async fn answered(
         &self,
         asked: &Asked,
         id: &str,

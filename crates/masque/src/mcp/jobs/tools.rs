@@ -27,7 +27,7 @@ use super::{
 };
 
 /// What a call comes to; the error is a result too, one that says what is wrong.
-type Outcome = Result<CallToolResponse, CallToolResult>;
+pub(in crate::mcp) type Outcome = Result<CallToolResponse, CallToolResult>;
 
 /// Jobs of one page at most.
 const LONGEST_PAGE: usize = 100;
@@ -258,7 +258,7 @@ impl Jobs {
         ))
     }
 
-    async fn invoke(&self, asked: &Asked, wish: Invoke, wait_s: u64) -> Outcome {
+    pub(in crate::mcp) async fn invoke(&self, asked: &Asked, wish: Invoke, wait_s: u64) -> Outcome {
         let wait = waiting_time(wait_s)?;
         let invoked = self.app.invoke(&asked.caller, wish).await.map_err(|error| self.failed(asked, &error))?;
         if asked.client().supports_tasks() {
