@@ -45,8 +45,6 @@ pub(crate) struct Fact {
 #[serde(deny_unknown_fields)]
 struct Version {
     text: String,
-    /// A word of the text that no other version has.
-    value: String,
 }
 
 /// What was offered to the memory, and how much of it was kept.
