@@ -153,12 +153,7 @@ fn beside(python: &Path, place: &Path, vectors: &[Vec<f32>], questions: &[Vec<f3
     write(&place.join("vectors.f32"), vectors)?;
     write(&place.join("questions.f32"), questions)?;
     let output = process::run(
-        process::inherited(python.to_owned())
-            .arg("-c")
-            .arg(SCRIPT)
-            .arg(place)
-            .arg(DIMENSION.to_string())
-            .arg(WANTED.to_string()),
+        process::inherited(python).arg("-c").arg(SCRIPT).arg(place).arg(DIMENSION.to_string()).arg(WANTED.to_string()),
     )?;
     fs_err::remove_dir_all(place.join("lance"))?;
     fs_err::remove_file(place.join("vectors.f32"))?;

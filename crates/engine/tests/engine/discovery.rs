@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use masque_engine::{Engine, driver::Driven, state::State};
+use masque_engine::{
+    driver::{Driven, Engine},
+    state::State,
+};
 use masque_store::Store;
 use masque_types::{
     model::ModelRequest,

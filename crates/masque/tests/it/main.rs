@@ -3,7 +3,13 @@
 //! Snapshots hold whole sessions. Leaves out what lower crates test themselves: the engine's schedules, the sandbox's
 //! walls, the dialects of providers.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by a panic"
+)]
 
 mod approvals;
 mod audit;

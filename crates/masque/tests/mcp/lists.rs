@@ -60,7 +60,7 @@ fn every_tool_says_what_it_takes_gives_and_does() {
     let listed = server.ask("tools/list", &json!({}))["result"]["tools"].clone();
     let listed = listed.as_array().unwrap();
     let named: Vec<&str> = listed.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    let mut places = TOOLS.iter().map(|name| named.iter().position(|tool| tool == name));
+    let places = TOOLS.iter().map(|name| named.iter().position(|tool| tool == name));
     assert!(places.clone().all(|place| place.is_some()), "{named:?}");
     assert!(places.is_sorted(), "{named:?}");
     for tool in listed {

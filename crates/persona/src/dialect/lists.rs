@@ -7,7 +7,7 @@ use masque_types::persona::Persona;
 use serde::Serialize;
 
 use super::{
-    fields::{self, Loss},
+    fields::Loss,
     servers::{self, Form},
     source::Source,
     writer::Writer,

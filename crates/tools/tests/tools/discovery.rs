@@ -62,7 +62,7 @@ async fn too_many_tools_are_found_and_described() {
 
     // A resumed run stays with what it began with, also where the limit is another one now.
     let stage = Stage::with(&launcher, SandboxMode::None, &persona, &policy, |spec| {
-        (spec.discovery, spec.pinned) = (discovery(1000), Some(&pinned));
+        (spec.discovery, spec.pinned) = (discovery(1000), Some(&pinned[..]));
     });
     let stage = stage.await;
     assert_eq!(stage.environment.specs(), pinned);

@@ -116,9 +116,9 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     let app = context.open().await?;
     let setup = Setup { actor, workspace, project, catalog, sessions, terms, resume: arguments.resume };
     let exit = if is_interactive() {
-        talk(&app, setup, persona, abilities).await
+        Box::pin(talk(&app, setup, persona, abilities)).await
     } else {
-        plain::run(&app, setup, persona).await
+        Box::pin(plain::run(&app, setup, persona)).await
     };
     app.close().await?;
     exit

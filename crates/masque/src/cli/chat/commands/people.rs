@@ -50,7 +50,7 @@ fn handoff<'a>(session: &'a mut Session<'_>, rest: &'a str) -> Done<'a> {
         if name.is_empty() || task.is_empty() {
             return Err(Error::usage("whom, and what for?").hint("/handoff NAME TASK"));
         }
-        session.hand_over(name, task).await
+        Box::pin(session.hand_over(name, task)).await
     })
 }
 
