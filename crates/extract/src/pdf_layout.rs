@@ -243,7 +243,7 @@ mod tests {
             (10.0, 20.0, "# no heading"),
         ]);
         check(
-            &[page.clone()],
+            std::slice::from_ref(&page),
             "# A Long Title\n\nFirst line of the paragraph goes on.\n\nSecond one.\n\n## Section\n\n\\# no heading\n",
         );
         assert_eq!(write(&[page], &Limits::default()).1.as_deref(), Some("A Long Title"));
