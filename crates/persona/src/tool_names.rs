@@ -8,7 +8,7 @@ use masque_types::tool::{TOOL_DESCRIBE, TOOL_SEARCH};
 use crate::{aliases, node::Place, notes::Notes, section::nearest};
 
 /// The tools that Masque has.
-pub(crate) const TOOLS: [&str; 16] = [
+pub(crate) const TOOLS: [&str; 18] = [
     "fs.read",
     "fs.list",
     "fs.glob",
@@ -22,13 +22,15 @@ pub(crate) const TOOLS: [&str; 16] = [
     "skill.use",
     "agent.call",
     "agent.handoff",
+    "memory.search",
+    "memory.add",
     "standard.search",
     "standard.propose",
     "standard.proposals",
 ];
 
 /// Canonical names of tools that do not exist yet.
-const LATER: [&str; 2] = ["web.search", "memory.search"];
+const LATER: [&str; 1] = ["web.search"];
 
 /// Tools that a run has where it has too many others: no file needs to name them.
 const DISCOVERY: [&str; 2] = [TOOL_SEARCH, TOOL_DESCRIBE];

@@ -204,9 +204,21 @@ pub struct LayerDecision {
     pub decision: Decision,
 }
 
-/// Tools that need no question: they only read the workspace or ask the human anyway.
-const READ_ONLY_DEFAULTS: [&str; 9] =
-    ["fs.read", "fs.list", "fs.glob", "fs.search", "result.read", "human.ask", "skill.use", TOOL_SEARCH, TOOL_DESCRIBE];
+/// Tools that need no question: they only read what is the project's or the persona's own, or ask the human anyway.
+const READ_ONLY_DEFAULTS: [&str; 12] = [
+    "fs.read",
+    "fs.list",
+    "fs.glob",
+    "fs.search",
+    "result.read",
+    "human.ask",
+    "skill.use",
+    "memory.search",
+    "standard.search",
+    "standard.proposals",
+    TOOL_SEARCH,
+    TOOL_DESCRIBE,
+];
 
 /// What [`Mode::AcceptEdits`] does without asking.
 const EDITS: [&str; 2] = ["fs.write", "fs.edit"];
@@ -342,7 +354,7 @@ impl Policy {
         let edits = EDITS.contains(&call.tool.as_str());
         let (verdict, reason) = match (listed, reads, self.mode) {
             (true, ..) => (Verdict::Allow, "the persona's file lists the tool and no rule restricts it"),
-            (_, true, _) => (Verdict::Allow, "reads only the workspace"),
+            (_, true, _) => (Verdict::Allow, "only reads what belongs to the project or the persona"),
             (.., Mode::Auto) => (Verdict::Allow, "mode auto: nothing is asked without a rule"),
             (.., Mode::AcceptEdits) if edits => (Verdict::Allow, "mode accept-edits: edits are not asked"),
             _ => (Verdict::Ask, "default: what can change something or reach out is asked"),

@@ -1,6 +1,12 @@
 //! Embedding models from the outside: reference values of the Python model, fetching, and endpoints.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr, reason = "tests fail by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests fail by a panic"
+)]
 
 mod endpoint;
 mod fetching;

@@ -47,6 +47,6 @@ fn a_fetched_model_embeds_from_then_on() {
     let names: Vec<&str> = found["tools"].as_array().unwrap().iter().filter_map(|tool| tool["name"].as_str()).collect();
     assert!(names.contains(&"fs.write"), "{found}");
     assert_eq!(found["model"], view["model"]);
-    let log = masque.session("masque audit list");
+    let log = masque.session("masque audit tail");
     assert!(log.contains("memory.model.fetch"), "{log}");
 }

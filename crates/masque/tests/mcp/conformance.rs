@@ -107,6 +107,8 @@ fn stage_of_the_suite() -> Stage {
     let mut stage = Stage::new("Nothing.");
     stage.set("MASQUE_APPROVALS_DECIDE", "elicitation");
     stage.set("MASQUE_RUN_MODE", "auto");
+    // Slow ones of an earlier scenario must not keep the next one waiting.
+    stage.set("MASQUE_JOBS_PARALLEL", "64");
     persona(
         &stage,
         "slow-compute",
@@ -127,7 +129,7 @@ fn stage_of_the_suite() -> Stage {
     persona(
         &stage,
         "failing-job",
-        "replies:\n  - delay_ms: 500\n    failure: { kind: refused, message: It does not want to. }\n",
+        "replies:\n  - delay_ms: 500\n    failure: { kind: bad_request, message: It does not want to. }\n",
     );
     stage
 }

@@ -84,7 +84,8 @@ fn each_persona_has_a_path_and_both_eras_one_address() {
 
 #[test]
 fn headers_and_bodies_that_disagree_are_refused() {
-    let server = Stage::new("hello").listen(&["--no-token"]);
+    let stage = Stage::new("hello");
+    let server = stage.listen(&["--no-token"]);
     let params = modern(json!({ "name": "persona_database_stats", "arguments": {} }), &json!({}));
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
     let right =

@@ -56,7 +56,8 @@ fn both_eras_are_served_by_one_process_and_lists_are_the_same() {
 
 #[test]
 fn every_tool_says_what_it_takes_gives_and_does() {
-    let mut server = Stage::new("hello").serve(&[]).initialized();
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]).initialized();
     let listed = server.ask("tools/list", &json!({}))["result"]["tools"].clone();
     let listed = listed.as_array().unwrap();
     let named: Vec<&str> = listed.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
@@ -99,7 +100,8 @@ fn one_persona_alone_is_a_surface_of_its_own() {
 
 #[test]
 fn prompts_lead_to_the_tool_of_the_persona() {
-    let mut server = Stage::new("hello").serve(&[]).initialized();
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]).initialized();
     let prompts = server.ask("prompts/list", &json!({}))["result"]["prompts"].clone();
     assert!(names(&prompts).starts_with(&["architect", "engineer", "data", "qa", "security", "sre"]));
     let filled = server.ask("prompts/get", &json!({ "name": "security", "arguments": { "task": "look for keys" } }));

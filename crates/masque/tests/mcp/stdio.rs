@@ -30,7 +30,8 @@ fn waiting() -> Stage {
 
 #[test]
 fn wrong_arguments_name_the_field_and_unknown_tools_are_errors_of_the_protocol() {
-    let mut server = Stage::new("hello").serve(&[]).initialized();
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]).initialized();
     for (tool, arguments, named) in [
         ("invoke_security", json!({}), "`task`"),
         ("invoke_security", json!({ "task": 7 }), "`task`"),
@@ -57,7 +58,8 @@ fn wrong_arguments_name_the_field_and_unknown_tools_are_errors_of_the_protocol()
 
 #[test]
 fn messages_that_are_none_end_nothing() {
-    let mut server = Stage::new("hello").serve(&[]).initialized();
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]).initialized();
     server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/nonsense" }));
     server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 99 } }));
     let unknown = server.ask("no/such/method", &json!({}));
@@ -69,7 +71,8 @@ fn messages_that_are_none_end_nothing() {
 
 #[test]
 fn the_newer_protocol_wants_its_metadata_with_each_request() {
-    let mut server = Stage::new("hello").serve(&[]);
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]);
     assert!(server.ask_modern("tools/list", json!({}))["result"].is_object());
     let bare = server.ask("tools/list", &json!({}));
     assert_eq!(bare["error"]["code"], -32602, "{bare:#}");
@@ -86,7 +89,8 @@ fn a_job_is_started_looked_at_listed_and_handed_on() {
     if !can_confine() {
         return;
     }
-    let mut server = Stage::new("The keys are in the vault.").serve(&[]).initialized();
+    let stage = Stage::new("The keys are in the vault.");
+    let mut server = stage.serve(&[]).initialized();
     let started = server.call("invoke_security", json!({ "task": "look for keys", "context": "fn main() {}" }));
     assert_eq!((&started["status"], &started["persona"]), (&json!("started"), &json!("security")));
     let id = started["job_id"].as_str().unwrap();
@@ -126,7 +130,10 @@ fn progress_grows_while_a_call_waits_and_a_cancelled_call_leaves_the_job_alone()
     let watched = server.begin("tools/call", &with_token);
     stage.write("project/go", "");
     let ended = server.answer(watched)["result"]["structuredContent"].clone();
-    assert_eq!((&ended["status"], ended["result"].as_str().map(str::trim)), (&json!("complete"), Some("went")));
+    assert_eq!(
+        (&ended["status"], ended["result"].as_str().is_some_and(|said| said.ends_with("went"))),
+        (&json!("complete"), true)
+    );
     let progress: Vec<f64> = server
         .told
         .iter()
@@ -151,8 +158,9 @@ fn the_end_of_the_input_ends_waiting_calls_and_the_job_goes_on() {
     let waiting = server.begin("tools/call", &with_token);
     let (rest, code) = server.end();
     assert_eq!(code, Some(0));
-    let answer = rest.iter().find(|message| message["id"] == waiting).unwrap();
-    assert_ne!(answer["result"]["structuredContent"]["status"], "complete", "{answer:#}");
+    // Nobody need be answered who has left; whoever is, is told the truth.
+    let answer = rest.iter().find(|message| message["id"] == waiting);
+    assert!(answer.is_none_or(|answer| answer["result"]["structuredContent"]["status"] != "complete"), "{answer:#?}");
     stage.write("project/go", "");
     let mut next = stage.serve(&[]).initialized();
     assert_eq!(next.ended(&started["job_id"])["status"], "complete");

@@ -58,7 +58,8 @@ fn a_job_that_fails_is_a_completed_task_with_an_error_in_its_result() {
     if !can_confine() {
         return;
     }
-    let mut server = Stage::scripted("replies: []\n").serve(&[]);
+    let stage = Stage::scripted("replies: []\n");
+    let mut server = stage.serve(&[]);
     let call = json!({ "name": "invoke_qa", "arguments": { "task": "test" } });
     let created = server.ask("tools/call", &with_tasks(call))["result"].clone();
     let ended = until(&mut server, created["taskId"].as_str().unwrap(), "completed");
@@ -68,7 +69,8 @@ fn a_job_that_fails_is_a_completed_task_with_an_error_in_its_result() {
 
 #[test]
 fn tasks_that_are_unknown_or_wrong_are_invalid_parameters() {
-    let mut server = Stage::new("hello").serve(&[]);
+    let stage = Stage::new("hello");
+    let mut server = stage.serve(&[]);
     for task in ["", "task-1", "run_00000000000000000000000000", "last"] {
         for method in ["tasks/get", "tasks/cancel"] {
             let said = server.ask(method, &with_tasks(json!({ "taskId": task })));

@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use masque_sandbox::Exit;
 use reqwest::header::{HeaderName, HeaderValue};
 use rmcp::{
-    ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, ServiceExt as _,
+    ClientLifecycleMode, ClientServiceExt as _, Peer, RoleClient, ServiceError, ServiceExt as _,
     model::ProtocolVersion,
-    service::RunningService,
+    service::{ClientInitializeError, RunningService},
     transport::{
         StreamableHttpClientTransport,
         streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
@@ -31,6 +31,41 @@ pub(crate) enum How {
     Program { starter: Starter, start: Start },
     /// A server over HTTP.
     Http { url: String, headers: HashMap<HeaderName, HeaderValue>, logins: Option<Arc<dyn Logins>> },
+}
+
+/// A server over HTTP.
+struct Remote<'a> {
+    url: &'a str,
+    headers: &'a HashMap<HeaderName, HeaderValue>,
+    logins: Option<&'a Arc<dyn Logins>>,
+}
+
+/// What came of a greeting.
+type Greeted = Result<RunningService<RoleClient, Client>, ClientInitializeError>;
+
+impl Remote<'_> {
+    /// Connects and shakes hands.
+    async fn greet(&self, client: Client, lifecycle: ClientLifecycleMode) -> Result<Greeted, StartFailure> {
+        // A redirect would carry the persona's headers to somewhere else.
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| StartFailure::Server(error.to_string()))?;
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url);
+        config.custom_headers.clone_from(self.headers);
+        Ok(match self.logins {
+            Some(logins) => {
+                let http = login::authorised(http, self.url, Arc::clone(logins)).await;
+                let transport = StreamableHttpClientTransport::with_client(http.map_err(StartFailure::Server)?, config);
+                client.serve_with_lifecycle(transport, lifecycle).await
+            }
+            None => {
+                let transport = StreamableHttpClientTransport::with_client(http, config);
+                client.serve_with_lifecycle(transport, lifecycle).await
+            }
+        })
+    }
 }
 
 /// Why a server did not start.
@@ -79,7 +114,7 @@ impl Connection {
                 Self::over_pipes(program, client, limit).await
             }
             How::Http { url, headers, logins } => {
-                Self::over_http(url, headers.clone(), logins.clone(), client, limit).await
+                Self::over_http(&Remote { url, headers, logins: logins.as_ref() }, client, limit).await
             }
         }
     }
@@ -99,38 +134,23 @@ impl Connection {
         Err(StartFailure::Server(with_stderr(&reason, &program.end().await)))
     }
 
-    async fn over_http(
-        url: &str,
-        headers: HashMap<HeaderName, HeaderValue>,
-        logins: Option<Arc<dyn Logins>>,
-        client: Client,
-        limit: Duration,
-    ) -> Result<Self, StartFailure> {
+    /// Speaks the newest protocol that both know. A server that answers the question for it with nonsense is asked again,
+    /// as servers of the older protocol are.
+    async fn over_http(remote: &Remote<'_>, client: Client, limit: Duration) -> Result<Self, StartFailure> {
         crate::host::fetch::install_cryptography();
-        // A redirect would carry the persona's headers to somewhere else.
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| StartFailure::Server(error.to_string()))?;
-        let mut config = StreamableHttpClientTransportConfig::with_uri(url);
-        config.custom_headers = headers;
-        let lifecycle = either_era();
         let begun = async {
-            match logins {
-                Some(logins) => {
-                    let http = login::authorised(http, url, logins).await.map_err(StartFailure::Server)?;
-                    let transport = StreamableHttpClientTransport::with_client(http, config);
-                    client.serve_with_lifecycle(transport, lifecycle).await.map_err(|error| no_handshake(url, &error))
+            match remote.greet(client.clone(), either_era()).await? {
+                Err(ClientInitializeError::ExpectedInitResult(_)) => {
+                    remote.greet(client, ClientLifecycleMode::Initialize).await
                 }
-                None => {
-                    let transport = StreamableHttpClientTransport::with_client(http, config);
-                    client.serve_with_lifecycle(transport, lifecycle).await.map_err(|error| no_handshake(url, &error))
-                }
+                greeted => Ok(greeted),
             }
         };
         match tokio::time::timeout(limit, begun).await {
-            Ok(started) => Ok(Self { service: started?, program: None }),
+            Ok(greeted) => {
+                let service = greeted?.map_err(|error| no_handshake(remote.url, &error))?;
+                Ok(Self { service, program: None })
+            }
             Err(_) => Err(StartFailure::Server(late(limit))),
         }
     }
@@ -174,23 +194,17 @@ fn either_era() -> ClientLifecycleMode {
     ClientLifecycleMode::Auto { preferred_versions, legacy_version: None }
 }
 
-fn no_handshake(url: &str, error: &(dyn std::error::Error + 'static)) -> StartFailure {
-    match challenge(error) {
-        Some(challenge) => StartFailure::Login { url: url.to_owned(), challenge },
+fn no_handshake(url: &str, error: &ClientInitializeError) -> StartFailure {
+    match error.auth_challenge() {
+        Some(challenge) => StartFailure::Login { url: url.to_owned(), challenge: challenge.to_owned() },
         None => StartFailure::Server(format!("no MCP handshake: {error}")),
     }
 }
 
-/// The `WWW-Authenticate` header with which a server refused, if that is why something failed.
-pub(super) fn challenge(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
-            return error.auth_challenge().map(str::to_owned);
-        }
-        next = error.source();
-    }
-    None
+/// The `WWW-Authenticate` header with which a server refused a call, if that is why it failed.
+pub(super) fn challenge(error: &ServiceError) -> Option<String> {
+    let ServiceError::TransportSend(error) = error else { return None };
+    error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>()?.auth_challenge().map(str::to_owned)
 }
 
 fn late(limit: Duration) -> String {
