@@ -41,6 +41,7 @@ const FILES: &[Bundled] = bundled![
     "hpc-expert",
     "workflow-expert",
     "office-assistant",
+    "curator",
 ];
 
 /// Reads them.
@@ -83,7 +84,7 @@ mod tests {
                 outcome.persona.unwrap()
             })
             .collect();
-        assert_eq!(personas.len(), 19);
+        assert_eq!(personas.len(), 20);
         let names: BTreeSet<&str> = personas.iter().map(|persona| persona.name.as_str()).collect();
         let (mut icons, mut lines) = (BTreeSet::new(), BTreeSet::new());
         for persona in &personas {

@@ -309,11 +309,11 @@ fn odd_files_hide_nothing() {
 #[test]
 fn a_place_without_personas_has_the_bundled_ones() {
     let catalog = load(&Sources { project: Some(Path::new("/nonexistent").into()), user: None });
-    assert_eq!(catalog.personas.len(), 19);
+    assert_eq!(catalog.personas.len(), 20);
     assert!(catalog.diagnostics.is_empty());
     let file = Project::new(&[("project/.agents", "a file"), ("user", "a file")]);
     let catalog = load(&file.sources());
-    assert_eq!(catalog.personas.len(), 19);
+    assert_eq!(catalog.personas.len(), 20);
     assert_eq!(catalog.diagnostics.len(), 2, "{:?}", catalog.diagnostics);
 }
 

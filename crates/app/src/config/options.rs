@@ -183,6 +183,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         "Estimated tokens of the parts that documents are cut into",
     ),
     option(
+        "memory.curate_every",
+        Kind::Duration,
+        "unlimited",
+        ProjectRule::Never,
+        "Time between two rounds of summaries that workers have a model write; `unlimited` writes none",
+    ),
+    option(
         "standards.directory",
         Kind::Text,
         ".masque/standards",

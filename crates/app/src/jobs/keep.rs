@@ -124,11 +124,12 @@ impl App {
         let runs: Vec<_> = batch.iter().flat_map(|family| family.runs.iter().copied()).collect();
         let detail = json!({ "runs": runs });
         let entry = audit::entry(self.now(), actor, action, None, format!("{} runs", runs.len()), detail);
-        let gone = self.store.delete_runs(runs, &entry).await?;
+        let gone = self.store.delete_runs(runs.clone(), &entry).await?;
         deleted.runs += gone.runs;
         deleted.bytes += gone.bytes;
         if gone.runs > 0 {
             deleted.jobs += jobs_of(batch);
+            self.forget_conversations(&runs).await?;
         }
         Ok(gone.runs > 0)
     }

@@ -21,7 +21,7 @@ use crate::{
 
 /// Each event of any run may be work: the queue is looked at no more often than this.
 const PACE: Duration = Duration::from_millis(20);
-/// How often a worker looks whether jobs are to be cleaned up.
+/// How often a worker looks whether jobs are to be cleaned up, or the memory curated.
 const CLEAN_UP_LOOK: Duration = Duration::from_secs(600);
 
 /// The workers of one process: they drive queued jobs, several at once, as long as they are not closed.
@@ -32,9 +32,19 @@ pub struct JobWorkers {
 }
 
 impl JobWorkers {
-    /// Starts them; `parallel` jobs are driven at a time (setting `jobs.parallel`). 0 leaves all to other processes.
+    /// Starts them; `parallel` jobs are driven at a time (setting `jobs.parallel`). 0 leaves all to other processes. They
+    /// also curate the memory as often as the setting `memory.curate_every` says.
     #[must_use]
     pub fn start(app: &App, parallel: usize) -> Self {
+        let mut workers = Self::driving(app, parallel);
+        if parallel > 0 && app.settings.duration("memory.curate_every").is_some() {
+            workers.tasks.spawn(curate(Arc::clone(&workers.app), workers.stop.clone()));
+        }
+        workers
+    }
+
+    /// Those that drive jobs and nothing else.
+    fn driving(app: &App, parallel: usize) -> Self {
         let (app, stop) = (Arc::new(app.handle()), CancellationToken::new());
         let mut tasks = JoinSet::new();
         if parallel > 0 {
@@ -77,7 +87,7 @@ impl App {
             if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
                 return Ok(false);
             }
-            let workers = JobWorkers::start(self, self.parallel_jobs());
+            let workers = JobWorkers::driving(self, self.parallel_jobs());
             let waited = self.await_last_job(&stop).await;
             workers.stop().await;
             flock(&lock, FlockOperation::Unlock).map_err(std::io::Error::from)?;
@@ -182,6 +192,20 @@ async fn clean_up(app: &App) {
         Ok(Some(deleted)) if deleted.runs > 0 => tracing::info!(runs = deleted.runs, "old jobs were cleaned up"),
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "old jobs cannot be cleaned up"),
+    }
+}
+
+async fn curate(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match app.curate_when_due(&stop).await {
+            Ok(Some(curated)) => tracing::info!(groups = curated.groups.len(), "the memory was curated"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the memory cannot be curated"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(CLEAN_UP_LOOK) => {}
+        }
     }
 }
 

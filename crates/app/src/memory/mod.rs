@@ -3,6 +3,7 @@
 //! Owns who may read and write which namespace. Leaves out chunking, ranking and SQL, and the standards of a project.
 
 mod add;
+mod curate;
 pub(crate) mod desk;
 pub(crate) mod inject;
 mod look;
@@ -15,9 +16,11 @@ mod upkeep;
 use std::path::Path;
 
 pub use add::{AddMemory, AddedMemory, Material};
+pub use curate::{CurateMemory, CurateResult, Curated, CuratedGroup};
 pub use look::{ListMemories, MemoryView, SearchMemory};
 pub use masque_memory::{
     Import,
+    curate::{Group, Limits, Why},
     index::{Added, Change, Progress},
     notes::{Noted, Refusal},
     search::{Explanation, Found, Hit, Leg, LegRank, Mode, Note},

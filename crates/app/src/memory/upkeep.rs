@@ -111,7 +111,8 @@ impl App {
     }
 }
 
-fn local(caller: &Caller) -> Result<(), Error> {
+/// Refuses callers from other machines.
+pub(super) fn local(caller: &Caller) -> Result<(), Error> {
     match caller.reach {
         Reach::Local => Ok(()),
         Reach::Remote => Err(Error::refused("this is done on the machine of the memory only")),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::{exit::Exit, render};
 
-/// How often a worker looks whether a backup or a clean-up is due.
+/// How often a worker looks whether a backup, a clean-up or a round of the curator is due.
 const BACKUP_LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +75,7 @@ async fn work(app: &App, arguments: &Arguments, stop: &CancellationToken) -> Res
             looked = Some(Instant::now());
             back_up(app).await?;
             clean_up(app).await?;
+            curate(app, stop).await;
         }
         let drive = Drive {
             when_waiting: &|_| WhenWaiting::Park,
@@ -118,6 +119,18 @@ async fn clean_up(app: &App) -> Result<(), Error> {
         _ => {}
     }
     Ok(())
+}
+
+/// Has summaries written when that is due. That it fails is no reason not to drive runs.
+async fn curate(app: &App, stop: &CancellationToken) {
+    match app.curate_when_due(stop).await {
+        Ok(Some(curated)) if !curated.groups.is_empty() => render::memory::curated(&curated),
+        Ok(_) => {}
+        Err(error) => {
+            render::note("the memory cannot be curated:");
+            render::error(&error);
+        }
+    }
 }
 
 fn word(driven: &Driven) -> &'static str {

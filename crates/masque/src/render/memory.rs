@@ -1,7 +1,8 @@
 //! Documents of the memory, what was found in them, and what changed.
 
 use masque_app::memory::{
-    AddedMemory, Change, Document, Forgotten, Found, Hit, LegRank, MemoryStats, MemoryView, Noted, Origin, Reindexed,
+    AddedMemory, Change, CurateResult, Curated, CuratedGroup, Document, Forgotten, Found, Hit, LegRank, MemoryStats,
+    MemoryView, Noted, Origin, Reindexed,
     sync::{Changes, Report},
 };
 use masque_types::{memory::Chunk, time::Timestamp};
@@ -180,6 +181,38 @@ pub(crate) fn forgotten(forgotten: &Forgotten) {
     }
     if forgotten.documents.is_empty() {
         note("nothing was forgotten: nothing is remembered that fits");
+    }
+}
+
+/// What the curator did.
+pub(crate) fn curated(curated: &Curated) {
+    curated.groups.iter().for_each(curated_group);
+    if curated.groups.is_empty() {
+        note("nothing needs a summary");
+    }
+    curated.notes.iter().for_each(|told| note(&style::harmless(told)));
+}
+
+fn curated_group(curated: &CuratedGroup) {
+    let group = &curated.group;
+    let sources = style::counted(group.documents.len() as u64, "source", "sources");
+    let about = format!("{} in {} ({sources}, {} tokens)", style::harmless(&group.name), group.namespace, group.tokens);
+    match &curated.result {
+        CurateResult::Planned => line(&format!("would summarise {about}")),
+        CurateResult::Summarised { document, run, statements, contradictions, .. } => {
+            let statements = style::counted(*statements as u64, "statement", "statements");
+            line(&format!("summarised {about} as {document} ({statements}) by {run}"));
+            for contradiction in contradictions {
+                note(&format!("sources of {document} disagree: {}", style::harmless(contradiction)));
+            }
+        }
+        CurateResult::Refused { run, reasons } => {
+            line(&format!("not summarised {about}"));
+            reasons.iter().for_each(|reason| note(&style::harmless(reason)));
+            if let Some(run) = run {
+                note(&format!("the answer that was refused: masque runs show {run}"));
+            }
+        }
     }
 }
 

@@ -170,7 +170,7 @@ fn split<'a>(
         let name = if several { format!("{name} ({number})") } else { name.to_owned() };
         let group = Group {
             namespace: namespace.clone(),
-            source: format!("summary:{}", Digest::of(&name).short()),
+            source: summary_source(&name),
             name,
             why: Why::New,
             documents: members.iter().map(|member| member.document.id).collect(),
@@ -179,6 +179,12 @@ fn split<'a>(
         (group, members)
     };
     (1..).zip(parts).map(part).collect()
+}
+
+/// The source that the summary of a group is remembered under, by the group's name.
+#[must_use]
+pub fn summary_source(name: &str) -> String {
+    format!("summary:{}", Digest::of(name).short())
 }
 
 /// Whether a group needs a summary; nothing when it has one that is up to date.

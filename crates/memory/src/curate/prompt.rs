@@ -39,7 +39,7 @@ Answer with one JSON object and nothing else:
 #[must_use]
 pub fn prompt(group: &Group, sources: &[SourceText]) -> Prompt {
     let mark = mark(sources);
-    let mut task = format!("{TASK}\nThe sources, {} of them, from {}:\n", sources.len(), group.name);
+    let mut task = format!("{TASK}\nThe sources, {} of them, from {}:\n", sources.len(), one_line(&group.name));
     let mut names = Vec::with_capacity(sources.len());
     for (number, source) in (1..).zip(sources) {
         let name = format!("S{number}");

@@ -208,6 +208,14 @@ impl Store {
         stock::stats(self.reader(), namespaces).await
     }
 
+    /// The estimated tokens of all chunks of each document of some namespaces.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub async fn document_tokens(&self, namespaces: &[Namespace]) -> Result<HashMap<DocumentId, u64>, Error> {
+        stock::document_tokens(self.reader(), namespaces).await
+    }
+
     /// A number that changes with each write to the memory, by whatever program.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use masque_types::{
     digest::Digest,
+    id::DocumentId,
     memory::{EmbeddingModel, Namespace},
 };
 
@@ -26,6 +27,8 @@ const SIZES: &str = "SELECT n.name, n.chunks, \
      (SELECT CAST(coalesce(sum(c.tokens), 0) AS BIGINT) FROM chunks c \
       JOIN documents d ON d.document_key = c.document_key WHERE d.namespace_key = n.namespace_key) \
      FROM memory_namespaces n ORDER BY n.name";
+const TOKENS: &str = "SELECT d.id, CAST(sum(c.tokens) AS BIGINT) FROM documents d \
+     JOIN memory_namespaces n ON n.namespace_key = d.namespace_key JOIN chunks c ON c.document_key = d.document_key WHERE ";
 const MODELS: &str = "SELECT m.name, m.dimension, \
      (SELECT count(*) FROM vectors v WHERE v.model_key = m.model_key), \
      (SELECT count(DISTINCT c.digest) FROM chunks c WHERE NOT EXISTS \
@@ -51,6 +54,16 @@ pub(super) async fn stats(reader: &Reader, wanted: Option<&[Namespace]>) -> Resu
         }
     }
     Ok(MemoryStats { namespaces, models: models(reader).await? })
+}
+
+pub(super) async fn document_tokens(
+    reader: &Reader,
+    namespaces: &[Namespace],
+) -> Result<HashMap<DocumentId, u64>, Error> {
+    let mut statement = Statement::new(TOKENS);
+    statement.any_of("n.name", namespaces.iter().map(Namespace::to_string)).text(" GROUP BY d.id");
+    let rows = reader.query(statement.sql, statement.params).await?;
+    rows.into_iter().map(|mut row| Ok((row.parsed()?, row.count()?))).collect()
 }
 
 fn size(row: &mut Row) -> Result<usize, Error> {

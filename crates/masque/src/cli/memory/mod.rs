@@ -1,6 +1,7 @@
 //! `masque memory`: what is remembered, and the model that finds it by meaning. One file per command.
 
 mod add;
+mod curate;
 mod forget;
 mod list;
 mod model;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Show(list::Show),
     /// Forget documents with everything that was made of them
     Forget(forget::Arguments),
+    /// Have a model summarise what belongs together
+    Curate(curate::Arguments),
     /// Give every part a vector of the configured model
     Reindex {
         /// Print JSON
@@ -103,6 +106,7 @@ impl Place {
             Command::List(arguments) => list::run(self, arguments).await,
             Command::Show(arguments) => list::show(self, arguments).await,
             Command::Forget(arguments) => forget::run(self, arguments).await,
+            Command::Curate(arguments) => curate::run(self, arguments).await,
             Command::Reindex { json } => self.reindex(json).await,
             Command::Stats { json } => self.stats(json).await,
             Command::Export(arguments) => transfer::export(self, arguments).await,
