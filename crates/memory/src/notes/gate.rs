@@ -39,20 +39,23 @@ pub(super) struct Verdict {
 }
 
 pub(super) fn judge(text: &str, known: &[Known]) -> Verdict {
-    let shingles = Shingles::of(text);
+    // In capitals a name has no seams: `PostgreSQL` and `POSTGRESQL` are the same only without them.
+    let text = text.to_lowercase();
+    let shingles = Shingles::of(&text);
     let mut verdict = Verdict::default();
     for other in known {
-        let relation = relation(text, &other.text);
+        let theirs = other.text.to_lowercase();
+        let relation = relation(&text, &theirs);
         if relation == Relation::Contradicts {
             verdict.contradicts.push(other.document.id);
             continue;
         }
-        let words = shingles.likeness(&Shingles::of(&other.text));
-        let contained = adds_nothing(text, &other.text) && shingles::same_values(text, &other.text);
-        let meaning = other.cosine.filter(|cosine| *cosine >= SAME_MEANING && shingles::same_values(text, &other.text));
+        let words = shingles.likeness(&Shingles::of(&theirs));
+        let contained = adds_nothing(&text, &theirs) && shingles::same_values(&text, &theirs);
+        let meaning = other.cosine.filter(|cosine| *cosine >= SAME_MEANING && shingles::same_values(&text, &theirs));
         let likeness = words.max(meaning.unwrap_or_default());
         let same = relation == Relation::Same
-            || (words >= SAME_WORDS && (missing(text, &other.text) == 0 || missing(&other.text, text) == 0))
+            || (words >= SAME_WORDS && (missing(&text, &theirs) == 0 || missing(&theirs, &text) == 0))
             || contained
             || meaning.is_some();
         if same && verdict.duplicate.is_none_or(|(_, best)| likeness > best) {
@@ -64,7 +67,8 @@ pub(super) fn judge(text: &str, known: &[Known]) -> Verdict {
 
 /// Whether a note repeats what a search returned.
 pub(super) fn is_recalled(text: &str, retrieved: &[String]) -> bool {
-    retrieved.iter().any(|other| adds_nothing(text, other))
+    let text = text.to_lowercase();
+    retrieved.iter().any(|other| adds_nothing(&text, &other.to_lowercase()))
 }
 
 /// Whether a text is a part of another, or is the other with a few words around it. A text that has one word in place of

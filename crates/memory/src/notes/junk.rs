@@ -4,6 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::Serialize;
 
+use super::talk;
 use crate::{chunk::estimated_tokens, terms};
 
 /// A note of more tokens is a document.
@@ -105,6 +106,9 @@ const ASSENT: &[&str] =
 const REMARK_WORDS: usize = 9;
 
 fn is_talk(text: &str, words: usize) -> bool {
+    if talk::is_remark(text) {
+        return true;
+    }
     if words > REMARK_WORDS || text.contains(" is ") || text.contains(':') {
         return false;
     }
@@ -147,7 +151,7 @@ const PASSING: &[&str] = &[
 ];
 
 fn is_passing(text: &str) -> bool {
-    PASSING.iter().any(|beginning| text.starts_with(beginning))
+    talk::is_of_the_moment(text) || PASSING.iter().any(|beginning| text.starts_with(beginning))
 }
 
 #[cfg(test)]

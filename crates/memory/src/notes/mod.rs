@@ -11,6 +11,7 @@ mod gate;
 mod junk;
 mod relation;
 mod shingles;
+mod talk;
 
 use masque_store::ForgetFilter;
 use masque_types::{

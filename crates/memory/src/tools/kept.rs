@@ -6,7 +6,7 @@ use std::{collections::HashMap, io::Write as _, path::PathBuf, sync::Arc};
 use masque_types::{digest::Digest, memory::EmbeddingModel};
 
 /// Vectors in a file at most; more mean that tools come and go, and the file begins anew.
-const MOST: usize = 4096;
+const MOST: usize = 8192;
 /// Bytes of a digest.
 const KEY: usize = 32;
 

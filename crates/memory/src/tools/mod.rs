@@ -33,9 +33,10 @@ const LENGTH: f32 = 0.5;
 /// How often a name's terms count: names are chosen with care.
 const NAME: usize = 3;
 /// Reciprocal rank fusion: how little the first places differ.
-const RANK: f32 = 10.0;
-/// What a place by meaning counts beside one by words.
-const MEANING: f32 = 1.0;
+const RANK: f32 = 5.0;
+/// What a place by meaning counts beside one by words: tasks are seldom told in the words of a description. Chosen, like
+/// what is embedded of a tool, on the tuning part of the tasks.
+const MEANING: f32 = 4.0;
 
 /// Embeds descriptions of tools, each once.
 pub struct Meaning {
@@ -94,7 +95,8 @@ pub struct ToolIndex {
 struct Entry {
     counts: HashMap<String, f32>,
     length: f32,
-    text: String,
+    /// What is embedded: the description alone, which is told as a task is, and with the name. The mean counts.
+    texts: [String; 2],
 }
 
 impl ToolIndex {
@@ -151,10 +153,12 @@ impl ToolIndex {
     }
 
     async fn by_meaning(&self, task: &str, meaning: &Meaning) -> Result<Vec<usize>, String> {
-        let texts: Vec<String> = self.entries.iter().map(|entry| entry.text.clone()).collect();
+        let texts: Vec<String> = self.entries.iter().flat_map(|entry| entry.texts.clone()).collect();
         let (vectors, task) = (meaning.vectors(&texts).await?, meaning.of_task(task).await?);
-        let likeness = |vector: &Arc<[f32]>| vector.iter().zip(&task).map(|(one, other)| one * other).sum();
-        Ok(ranked(vectors.iter().map(likeness).collect(), LEAST_LIKENESS))
+        let likeness = |vector: &Arc<[f32]>| vector.iter().zip(&task).map(|(one, other)| one * other).sum::<f32>();
+        let mean = |pair: &[Arc<[f32]>; 2]| pair.iter().map(likeness).sum::<f32>() / 2.0;
+        let (pairs, _) = vectors.as_chunks::<2>();
+        Ok(ranked(pairs.iter().map(mean).collect(), LEAST_LIKENESS))
     }
 }
 
@@ -179,8 +183,9 @@ impl Entry {
             *counts.entry(term).or_default() += 1.0;
         }
         let words = name.replace(['.', '/', '_', '-', ':'], " ");
-        let text = format!("{words}: {} ({arguments})", tool.description);
-        Self { length: counts.values().sum(), counts, text }
+        let described = if tool.description.is_empty() { words.clone() } else { tool.description.clone() };
+        let texts = [described, format!("{words}: {}", tool.description)];
+        Self { length: counts.values().sum(), counts, texts }
     }
 }
 

@@ -1,3 +1,5 @@
+//! The tool index against small sets of tools, and what is kept between processes.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use masque_types::{
@@ -82,7 +84,7 @@ async fn words_of_names_descriptions_and_arguments_find_tools() {
 async fn meaning_finds_what_words_do_not_and_is_computed_once() {
     let directory = tempfile::tempdir().unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
-    for texts in [5, 6] {
+    for texts in [9, 10] {
         // The second time another process finds the vectors in the file; the task alone is embedded.
         let meaning = Meaning::new(Letters::new(&asked, false), Some(directory.path().to_owned()));
         let found = names("correspondence", Some(&meaning)).await;
