@@ -146,8 +146,8 @@ impl Bench<'_> {
             "Each question is asked by words (BM25), by vectors, and by both as `masque memory search` does it; the first \
              figure is that of both, and {model}. {split}; a question's part is decided by a digest of its text. What a \
              question was made from (a heading, a summary, a NAME line) is not in what is searched. Of T4 to T7 all texts \
-             were written for this purpose, T4's questions share no stem with the heading that they ask for, and were read \
-             a second time against the section. bm25s ranks the same terms of the same chunks by the same constants. \
+             were written for this purpose, and T4's questions share no stem with the heading that they ask for, which a \
+             test checks. bm25s ranks the same terms of the same chunks by the same constants. \
              Intervals are paired bootstraps of 2,000 samples. T1 and T2 depend on the toolchain, T3 on the packages of \
              the machine: figures compare where digests are equal."
         )
