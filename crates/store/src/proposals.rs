@@ -308,7 +308,7 @@ const INSERT_REVISION: &str = "INSERT INTO proposal_revisions (id, revision, tit
 const SUPERSEDE: &str = "UPDATE proposals SET status = 'superseded', updated_at = $5 \
      WHERE project = $1 AND domain = $2 AND topic = $3 AND id <> $4 AND status = 'draft'";
 const REVISE: &str = "UPDATE proposals SET revision = $2, digest = $3, updated_at = $4 \
-     WHERE id = $1 AND status = 'draft' AND revision = $2 - 1";
+     WHERE id = $1 AND status = 'draft' AND revision + 1 = $2";
 const DECIDE: &str = "UPDATE proposals SET status = $3, revision = $4, digest = $5, updated_at = $6, decision = $7, \
      output = $8, output_digest = $9 WHERE id = $1 AND digest = $2 AND status = 'draft'";
 const WRITTEN: &str = "UPDATE proposals SET written = true WHERE id = $1 AND status = 'approved' AND NOT written";

@@ -134,13 +134,13 @@ impl Connection {
         Err(StartFailure::Server(with_stderr(&reason, &program.end().await)))
     }
 
-    /// Speaks the newest protocol that both know. A server that answers the question for it with nonsense is asked again,
+    /// Speaks the newest protocol that both know. A server that cannot make anything of the question for it is asked again,
     /// as servers of the older protocol are.
     async fn over_http(remote: &Remote<'_>, client: Client, limit: Duration) -> Result<Self, StartFailure> {
         crate::host::fetch::install_cryptography();
         let begun = async {
             match remote.greet(client.clone(), either_era()).await? {
-                Err(ClientInitializeError::ExpectedInitResult(_)) => {
+                Err(error) if error.auth_challenge().is_none() => {
                     remote.greet(client, ClientLifecycleMode::Initialize).await
                 }
                 greeted => Ok(greeted),

@@ -49,7 +49,7 @@ async fn too_many_tools_are_found_and_described() {
         Stage::with(&launcher, SandboxMode::None, &persona, &policy, |spec| spec.discovery = discovery(0)).await;
     let found = text(&stage.call(TOOL_SEARCH, json!({ "task": "echo" })).await);
     assert_eq!(found, "mcp:good/echo() — says it back [after login]");
-    let none = text(&stage.call(TOOL_SEARCH, json!({ "task": "fs.read" })).await);
+    let none = text(&stage.call(TOOL_SEARCH, json!({ "task": "weather on Saturday" })).await);
     assert!(none.contains("No tool fits"), "{none}");
     let described = text(&stage.call(TOOL_DESCRIBE, json!({ "names": ["mcp:good/echo"] })).await);
     assert!(described.contains("says it back"), "{described}");

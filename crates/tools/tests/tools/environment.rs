@@ -313,6 +313,10 @@ async fn plain_http(
             {"name": "add", "description": "adds", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}},
         ]}),
         "tools/call" => json!({"content": [], "structuredContent": request["params"]["arguments"]}),
+        _ if request.get("id").is_some() => {
+            let error = json!({ "code": -32601, "message": "no such method" });
+            return axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "error": error})).into_response();
+        }
         _ => return axum::http::StatusCode::ACCEPTED.into_response(),
     };
     axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).into_response()
