@@ -15,7 +15,7 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
          [providers.openai]\nbase_url = \"https://example.org\"\n\n[run.colour]\nred = 1\n",
     );
     masque.set("MASQUE_RUN_TOKENS", "90000");
-    assert_snapshot!(masque.session("masque config show --set run.wall=20m | tr -s ' '"), @r#"
+    assert_snapshot!(masque.session("masque config show --set run.wall=20m | tr -s ' '"), @"
     $ masque config show --set run.wall=20m | tr -s ' '
     OPTION VALUE FROM MEANING
     model.default built in Models to ask, first choice first: provider/model, …
@@ -31,11 +31,22 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
     run.network persona built in What programs of a run reach; `none` takes network and secrets from it and from all that it calls
     run.lease 10s built in How long a dead worker blocks its run
     approvals.ttl 2h [user]/.config/masque/config.toml How long a question waits before the call is denied
+    approvals.decide cli built in Where questions of runs are answered; `elicitation` takes an editor's form for a person's answer
+    mcp.tools core built in Personas with a tool of their own: the six core ones and twelve others, or all; `invoke_persona` calls any
     sandbox.mode process built in How tools are confined
     sandbox.engine built in Socket of the container engine; empty looks for Podman, then Docker, then starts Podman's service
     sandbox.landlock auto built in Landlock as a second layer, where the kernel has it
     home.backup_every 1d built in Time between two backups of each home that a worker makes; `unlimited` makes none
     home.keep 50 built in Newest versions of a home that stay when a worker made one; the newest of each week stays for a year
+    tools.discovery auto built in Look for tools of MCP servers instead of showing all; `auto` does where there are more than 40
+    memory.embedder auto built in What embeds: minilm, none, provider/model, or URL#model; `auto` is minilm once it was fetched
+    memory.chunk_tokens 512 built in Estimated tokens of the parts that documents are cut into
+    memory.curate_every unlimited built in Time between two rounds of summaries that workers have a model write; `unlimited` writes none
+    standards.directory .masque/standards built in Where a project keeps its standards: a directory below the project
+    standards.decide cli built in Where standards are decided about; `elicitation` takes an editor's form for a person's decision too
+    standards.ttl 30d built in How long a proposed standard can be approved
+    jobs.parallel 4 built in Jobs that one process drives at a time; 0 leaves them to other processes
+    jobs.keep 30d built in How long jobs are kept after their end; `unlimited` keeps all
     store.url built in SQLite file or postgres:// URL; empty is masque.db in Masque's home
     ! [project]/.masque/config.toml: warning: a project's file may not declare providers: ignored
     !   hint: move the section to your own configuration file
@@ -47,7 +58,7 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
     !   hint: set it in your own configuration file, if you want it
     ! [project]/.masque/config.toml: warning: a project's file may not set store.url to `/tmp/mine.db`: ignored
     !   hint: set it in your own configuration file, if you want it
-    "#);
+    ");
 }
 
 #[test]

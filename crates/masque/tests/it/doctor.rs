@@ -9,7 +9,7 @@ fn models_store_configuration_and_personas_are_examined() {
     let mut masque = Masque::new();
     masque.set("OPENAI_API_KEY", "sk-hunter2");
     masque.write("project/.agents/agents/broken.md", "---\nname: broken\ntools: [fs.read\n---\nText.\n");
-    assert_snapshot!(masque.session("masque doctor | sed -n '/^models/,$p'"), @r#"
+    assert_snapshot!(masque.session("masque doctor | sed -n '/^models/,$p'"), @"
     $ masque doctor | sed -n '/^models/,$p'
     models
       absent anthropic                     no key: set ANTHROPIC_API_KEY, or masque key set anthropic
@@ -28,6 +28,9 @@ fn models_store_configuration_and_personas_are_examined() {
       absent vllm                          not running at http://127.0.0.1:8000/v1
       absent xai                           no key: set XAI_API_KEY, or masque key set xai
 
+    memory
+      absent embeddings                    search is by words only; `masque memory model fetch` adds search by meaning
+
     store
       ok     audit                         audit chain of 0 entries is unbroken
 
@@ -36,10 +39,10 @@ fn models_store_configuration_and_personas_are_examined() {
       ok     user's file                   [user]/.config/masque
 
     personas
-      ok     found                         20 personas, 1 files that cannot be used
+      ok     found                         21 personas, 1 files that cannot be used
       bad    broken                        [project]/.agents/agents/broken.md:3:8: error: the front matter is not YAML: unclosed bracket '['
                                            hint: check indentation, quotes and brackets at this place
-    "#);
+    ");
     let findings = masque.json("masque doctor --json || true");
     let sandbox = findings.as_array().unwrap().iter().filter(|finding| finding["section"] == "sandbox");
     assert!(sandbox.count() > 5, "{findings}");

@@ -18,17 +18,20 @@ fn decisions_are_explained_by_layer() {
     $ masque explain tester
     tester  [project]/.agents/agents/tester.md
 
-    TOOL         EFFECT  POLICY  WHY
-    fs.list      pure    allow   the persona's file lists the tool and no rule restricts it
-    fs.read      pure    allow   the persona's file lists the tool and no rule restricts it
-    fs.write     keyed   ask     rule: ask fs.write
-    human.ask    keyed   allow   the persona's file lists the tool and no rule restricts it
-    result.read  pure    allow   the persona's file lists the tool and no rule restricts it
-    shell.exec   once    allow   the persona's file lists the tool and no rule restricts it
-    fs.edit      probe   hidden  `fs.edit` is not among the persona's tools
-    fs.glob      pure    hidden  `fs.glob` is not among the persona's tools
-    fs.search    pure    hidden  `fs.search` is not among the persona's tools
-    web.fetch    pure    hidden  `web.fetch` is not among the persona's tools
+    TOOL                EFFECT  POLICY  WHY
+    fs.list             pure    allow   the persona's file lists the tool and no rule restricts it
+    fs.read             pure    allow   the persona's file lists the tool and no rule restricts it
+    fs.write            keyed   ask     rule: ask fs.write
+    human.ask           keyed   allow   the persona's file lists the tool and no rule restricts it
+    result.read         pure    allow   the persona's file lists the tool and no rule restricts it
+    shell.exec          once    allow   the persona's file lists the tool and no rule restricts it
+    fs.edit             probe   hidden  `fs.edit` is not among the persona's tools
+    fs.glob             pure    hidden  `fs.glob` is not among the persona's tools
+    fs.search           pure    hidden  `fs.search` is not among the persona's tools
+    standard.proposals  pure    hidden  `standard.proposals` is not among the persona's tools
+    standard.propose    keyed   hidden  `standard.propose` is not among the persona's tools
+    standard.search     pure    hidden  `standard.search` is not among the persona's tools
+    web.fetch           pure    hidden  `web.fetch` is not among the persona's tools
 
     mode     default
     sandbox  process

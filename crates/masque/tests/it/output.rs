@@ -58,7 +58,7 @@ fn a_wrong_command_line_is_explained() {
          masque rum
          masque runs show
          masque run tester -p Hello --detach --wait"
-    ), @r#"
+    ), @"
     $ masque
     ! Runs personas: AI agents with durable runs, each in its own sandbox
     !
@@ -71,15 +71,19 @@ fn a_wrong_command_line_is_explained() {
     !   runs         List, show and steer runs
     !   approvals    Answer the questions of waiting runs
     !   persona      List, show, check, write, import and export personas
-    !   tool         List and show tools
+    !   tool         List, show and find tools
     !   config       Show the configuration
     !   explain      Explain what a persona may do, what it may not, and why
     !   audit        Read and verify the audit log
+    !   standard     The standards of a project: search, propose, approve
     !   trust        Trust what a project brings: MCP servers, hooks, unconfined runs
+    !   memory       Keep and find what personas remember
     !   key          Keep provider keys in the sealed store
     !   secret       Keep secrets that personas use without seeing them
+    !   token        Make, list and revoke access tokens of the server
     !   doctor       Show what this machine can enforce and which models can be asked
     !   demo         Watch the bundled architect review this directory, without a model
+    !   mcp          Serve personas, standards and memory to editors and other MCP clients
     !   worker       Drive runs that nobody drives
     !   completions  Print shell completions
     !
@@ -114,5 +118,5 @@ fn a_wrong_command_line_is_explained() {
     !
     ! For more information, try '--help'.
     [exit 2]
-    "#);
+    ");
 }

@@ -25,7 +25,7 @@ fn a_persona_is_shown_whole() {
         "masque persona show tester
          masque persona show architect | head -8
          masque persona show tster"
-    ), @r#"
+    ), @"
     $ masque persona show tester
     tester  Does what its script says.
     from     [project]/.agents/agents/tester.md (project)
@@ -40,16 +40,16 @@ fn a_persona_is_shown_whole() {
     from     bundled (bundled)
     digest   [digest]
     models   as configured
-    tools    fs.read fs.list fs.glob fs.search fs.write web.fetch human.ask agent.call
+    tools    fs.read fs.list fs.glob fs.search fs.write web.fetch human.ask agent.call standard.search standard.propose standard.proposals
+    rule     allow standard.propose
     rule     ask fs.write
     rule     ask web.fetch
-    rule     ask agent.call
     $ masque persona show tster
     ! error: there is no persona `tster`
     ! hint: did you mean `tester`?
     ! hint: `masque persona list` shows all personas
     [exit 2]
-    "#);
+    ");
     let json = masque.json("masque persona show tester --json");
     assert_eq!(json["name"], "tester");
 }

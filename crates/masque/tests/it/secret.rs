@@ -27,7 +27,7 @@ fn secrets_are_sealed_granted_and_taken_back() {
          masque secret remove API_TOKEN
          masque secret list
          masque audit verify"
-    ), @r#"
+    ), @"
     $ masque secret grant API_TOKEN caller
     ! error: there is no secret `API_TOKEN`
     ! hint: masque secret set API_TOKEN
@@ -51,17 +51,20 @@ fn secrets_are_sealed_granted_and_taken_back() {
     caller  [project]/.agents/agents/caller.md
     not trusted: it goes without secrets, the network (masque trust)
 
-    TOOL         EFFECT  POLICY  WHY
-    fs.edit      probe   ask     default: what can change something or reach out is asked
-    fs.glob      pure    allow   reads only the workspace
-    fs.list      pure    allow   reads only the workspace
-    fs.read      pure    allow   reads only the workspace
-    fs.search    pure    allow   reads only the workspace
-    fs.write     keyed   ask     default: what can change something or reach out is asked
-    human.ask    keyed   allow   reads only the workspace
-    result.read  pure    allow   reads only the workspace
-    shell.exec   once    ask     default: what can change something or reach out is asked
-    web.fetch    pure    ask     default: what can change something or reach out is asked
+    TOOL                EFFECT  POLICY  WHY
+    fs.edit             probe   ask     default: what can change something or reach out is asked
+    fs.glob             pure    allow   only reads what belongs to the project or the persona
+    fs.list             pure    allow   only reads what belongs to the project or the persona
+    fs.read             pure    allow   only reads what belongs to the project or the persona
+    fs.search           pure    allow   only reads what belongs to the project or the persona
+    fs.write            keyed   ask     default: what can change something or reach out is asked
+    human.ask           keyed   allow   only reads what belongs to the project or the persona
+    result.read         pure    allow   only reads what belongs to the project or the persona
+    shell.exec          once    ask     default: what can change something or reach out is asked
+    standard.proposals  pure    allow   only reads what belongs to the project or the persona
+    standard.propose    keyed   ask     default: what can change something or reach out is asked
+    standard.search     pure    allow   only reads what belongs to the project or the persona
+    web.fetch           pure    ask     default: what can change something or reach out is asked
 
     mode     default
     sandbox  process
@@ -73,17 +76,20 @@ fn secrets_are_sealed_granted_and_taken_back() {
     $ masque explain caller
     caller  [project]/.agents/agents/caller.md
 
-    TOOL         EFFECT  POLICY  WHY
-    fs.edit      probe   ask     default: what can change something or reach out is asked
-    fs.glob      pure    allow   reads only the workspace
-    fs.list      pure    allow   reads only the workspace
-    fs.read      pure    allow   reads only the workspace
-    fs.search    pure    allow   reads only the workspace
-    fs.write     keyed   ask     default: what can change something or reach out is asked
-    human.ask    keyed   allow   reads only the workspace
-    result.read  pure    allow   reads only the workspace
-    shell.exec   once    ask     default: what can change something or reach out is asked
-    web.fetch    pure    ask     default: what can change something or reach out is asked
+    TOOL                EFFECT  POLICY  WHY
+    fs.edit             probe   ask     default: what can change something or reach out is asked
+    fs.glob             pure    allow   only reads what belongs to the project or the persona
+    fs.list             pure    allow   only reads what belongs to the project or the persona
+    fs.read             pure    allow   only reads what belongs to the project or the persona
+    fs.search           pure    allow   only reads what belongs to the project or the persona
+    fs.write            keyed   ask     default: what can change something or reach out is asked
+    human.ask           keyed   allow   only reads what belongs to the project or the persona
+    result.read         pure    allow   only reads what belongs to the project or the persona
+    shell.exec          once    ask     default: what can change something or reach out is asked
+    standard.proposals  pure    allow   only reads what belongs to the project or the persona
+    standard.propose    keyed   ask     default: what can change something or reach out is asked
+    standard.search     pure    allow   only reads what belongs to the project or the persona
+    web.fetch           pure    ask     default: what can change something or reach out is asked
 
     mode     default
     sandbox  process
@@ -103,7 +109,7 @@ fn secrets_are_sealed_granted_and_taken_back() {
     SECRET  STATE  GRANTED TO
     $ masque audit verify
     unbroken: 5 entries, head [digest]
-    "#);
+    ");
     let files = walk(&masque.path("home"));
     assert!(files.iter().all(|content| !content.windows(11).any(|part| part == b"canary-91c2")));
 }
