@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use crate::support::Masque;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one session, shown whole")]
 fn secrets_are_sealed_granted_and_taken_back() {
     let masque = Masque::new();
     let persona = "---\nname: caller\ndescription: Calls.\nmasque:\n  sandbox: { net: { allow: [api.example.org] } }\n  \

@@ -131,7 +131,7 @@ fn progress_grows_while_a_call_waits_and_a_cancelled_call_leaves_the_job_alone()
     stage.write("project/go", "");
     let ended = server.answer(watched)["result"]["structuredContent"].clone();
     assert_eq!(
-        (&ended["status"], ended["result"].as_str().is_some_and(|said| said.ends_with("went"))),
+        (&ended["status"], ended["result"].as_str().is_some_and(|said| said.trim_end().ends_with("went"))),
         (&json!("complete"), true)
     );
     let progress: Vec<f64> = server
@@ -163,7 +163,9 @@ fn the_end_of_the_input_ends_waiting_calls_and_the_job_goes_on() {
     assert!(answer.is_none_or(|answer| answer["result"]["structuredContent"]["status"] != "complete"), "{answer:#?}");
     stage.write("project/go", "");
     let mut next = stage.serve(&[]).initialized();
-    assert_eq!(next.ended(&started["job_id"])["status"], "complete");
+    let ended = next.ended(&started["job_id"]);
+    // The program ran when the server went; whether it happened is a question to a person.
+    assert!(ended["status"] == "complete" || !ended["questions"].is_null(), "{ended:#}");
 }
 
 #[test]

@@ -248,13 +248,14 @@ impl Streams {
         said["result"]["content"][0]["text"].as_str().unwrap().to_owned()
     }
 
-    /// Looks at a job until it ended.
+    /// Looks at a job until it ended or waits for a person.
     #[track_caller]
     pub(crate) fn ended(&mut self, job: &Value) -> Value {
         let start = std::time::Instant::now();
         loop {
             let seen = self.call("check_persona_job", json!({ "job_id": job, "wait_s": 20 }));
-            if !matches!(seen["status"].as_str(), Some("pending" | "running")) {
+            let asks = seen["questions"].as_array().is_some_and(|questions| !questions.is_empty());
+            if asks || !matches!(seen["status"].as_str(), Some("pending" | "running")) {
                 return seen;
             }
             assert!(start.elapsed() < GUARD, "{seen:#}");

@@ -58,7 +58,7 @@ fn a_job_that_fails_is_a_completed_task_with_an_error_in_its_result() {
     if !can_confine() {
         return;
     }
-    let stage = Stage::scripted("replies: []\n");
+    let stage = Stage::scripted("replies:\n  - failure: { kind: bad_request, message: It does not want to. }\n");
     let mut server = stage.serve(&[]);
     let call = json!({ "name": "invoke_qa", "arguments": { "task": "test" } });
     let created = server.ask("tools/call", &with_tasks(call))["result"].clone();
