@@ -1,11 +1,14 @@
 //! What all tools share: a definition from two types, reading arguments, writing results.
 
+use std::sync::Arc;
+
 use rmcp::{
     handler::server::tool::{schema_for_input, schema_for_output},
     model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations},
 };
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// What a call of a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +44,29 @@ pub(crate) fn define<A: JsonSchema + 'static, R: JsonSchema + 'static>(
     description: impl Into<String>,
     does: Does,
 ) -> Tool {
-    let input = schema_for_input::<A>().unwrap_or_default();
+    let input = plain(&schema_for_input::<A>().unwrap_or_default());
     Tool::new(name.into(), description.into(), input)
         .with_title(title)
-        .with_raw_output_schema(schema_for_output::<R>())
+        .with_raw_output_schema(plain(&schema_for_output::<R>()))
         .with_annotations(does.annotations(title))
+}
+
+/// A schema without formats such as `uint32`: they are no formats of JSON Schema, and clients complain of each.
+fn plain(schema: &Arc<JsonObject>) -> Arc<JsonObject> {
+    let mut schema = JsonObject::clone(schema);
+    drop_integer_formats(&mut schema);
+    Arc::new(schema)
+}
+
+fn drop_integer_formats(schema: &mut JsonObject) {
+    schema.retain(|key, value| key != "format" || !value.as_str().is_some_and(|format| format.contains("int")));
+    for value in schema.values_mut() {
+        match value {
+            Value::Object(inner) => drop_integer_formats(inner),
+            Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(drop_integer_formats),
+            _ => {}
+        }
+    }
 }
 
 /// Reads arguments. What is wrong is told to the model, with the name of the field, so that it can do better.

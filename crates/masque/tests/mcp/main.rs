@@ -12,6 +12,7 @@
 mod conformance;
 mod decisions;
 mod http;
+mod inspector;
 mod lists;
 mod python;
 mod stdio;
