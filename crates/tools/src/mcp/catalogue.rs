@@ -14,7 +14,7 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use super::sanitise;
+use super::{connection::challenge, sanitise, server::CallFailure};
 
 /// Tools of one server; more are an attack or a mistake.
 const MOST_TOOLS: usize = 1_000;
@@ -39,17 +39,19 @@ pub(super) type Catalogue = BTreeMap<String, ToolSpec>;
 ///
 /// # Errors
 /// When the server does not answer in time or lists without end.
-pub(super) async fn ask(peer: &Peer<RoleClient>, limit: Duration) -> Result<Vec<Tool>, String> {
+pub(super) async fn ask(peer: &Peer<RoleClient>, limit: Duration) -> Result<Vec<Tool>, CallFailure> {
     let pages = async {
         let mut tools = Vec::new();
         let mut cursor = None;
         loop {
             let page = PaginatedRequestParams::default().with_cursor(cursor);
-            let page =
-                peer.list_tools(Some(page)).await.map_err(|error| format!("its tools could not be listed: {error}"))?;
+            let page = peer.list_tools(Some(page)).await.map_err(|error| CallFailure {
+                challenge: challenge(&error),
+                ..CallFailure::new(format!("its tools could not be listed: {error}"))
+            })?;
             tools.extend(page.tools);
             if tools.len() > MOST_TOOLS {
-                return Err(format!("it lists more than {MOST_TOOLS} tools"));
+                return Err(CallFailure::new(format!("it lists more than {MOST_TOOLS} tools")));
             }
             match page.next_cursor {
                 Some(next) => cursor = Some(next),
@@ -57,7 +59,7 @@ pub(super) async fn ask(peer: &Peer<RoleClient>, limit: Duration) -> Result<Vec<
             }
         }
     };
-    let late = || format!("its tools were not listed within {} ms", limit.as_millis());
+    let late = || CallFailure::new(format!("its tools were not listed within {} ms", limit.as_millis()));
     tokio::time::timeout(limit, pages).await.unwrap_or_else(|_| Err(late()))
 }
 

@@ -84,7 +84,7 @@ impl std::fmt::Display for StartFailure {
         match self {
             Self::Program(error) => error.fmt(f),
             Self::Server(reason) => f.write_str(reason),
-            Self::Login { url, .. } => write!(f, "it asks for a login: masque mcp login {url}"),
+            Self::Login { url, .. } => write!(f, "{url} asks for a login: masque mcp login PERSONA SERVER"),
         }
     }
 }

@@ -66,13 +66,18 @@ impl Source {
         let server = Arc::new(Server::start(server_name, how, settings.forms, settings.timeout).await?);
         let listed = match server.line().await {
             Ok(line) => catalogue::ask(&line.peer, settings.timeout).await,
-            Err(failure) => Err(failure.reason),
+            Err(failure) => Err(failure),
         };
         let listed = match listed {
             Ok(listed) => listed,
-            Err(reason) => {
+            Err(CallFailure { reason, challenge }) => {
                 server.close().await;
-                return Err(StartFailure::Server(reason));
+                return Err(match (challenge, &settings.transport) {
+                    (Some(challenge), McpTransport::Http { url, .. }) => {
+                        StartFailure::Login { url: url.clone(), challenge }
+                    }
+                    _ => StartFailure::Server(reason),
+                });
             }
         };
         if settings.lazy {
@@ -132,7 +137,7 @@ impl Source {
     async fn check_unchanged(&self, line: &Line, tool: &str) -> Result<(), CallFailure> {
         let mut newest = self.newest.lock().await;
         if newest.generation != line.generation {
-            let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await.map_err(CallFailure::new)?;
+            let listed = catalogue::ask(&line.peer, self.origin.settings.timeout).await?;
             if let Some(cache) = &self.cache {
                 cache.write(&listed);
             }
