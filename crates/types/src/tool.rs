@@ -172,3 +172,18 @@ pub trait Toolbox: Send + Sync {
     /// Asks whether an interrupted call of class [`EffectClass::Probe`] happened.
     fn probe<'a>(&'a self, invocation: &'a Invocation) -> BoxFuture<'a, ProbeAnswer>;
 }
+
+/// `uint32` and the like are no formats of JSON Schema; some providers refuse a schema that has
+/// them, and clients complain of each.
+pub fn drop_integer_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("format").and_then(Value::as_str).is_some_and(|format| format.contains("int")) {
+                object.remove("format");
+            }
+            object.values_mut().for_each(drop_integer_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_integer_formats),
+        _ => {}
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use masque_types::tool::drop_integer_formats;
 use rmcp::{
     handler::server::tool::{schema_for_input, schema_for_output},
     model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations},
@@ -47,25 +48,17 @@ pub(crate) fn define<A: JsonSchema + 'static, R: JsonSchema + 'static>(
     let input = plain(&schema_for_input::<A>().unwrap_or_default());
     Tool::new(name.into(), description.into(), input)
         .with_title(title)
-        .with_raw_output_schema(plain(&schema_for_output::<R>()))
+        .with_raw_output_schema(Arc::new(plain(&schema_for_output::<R>())))
         .with_annotations(does.annotations(title))
 }
 
-/// A schema without formats such as `uint32`: they are no formats of JSON Schema, and clients complain of each.
-fn plain(schema: &Arc<JsonObject>) -> Arc<JsonObject> {
-    let mut schema = JsonObject::clone(schema);
+/// A schema without what clients complain of.
+fn plain(schema: &JsonObject) -> JsonObject {
+    let mut schema = Value::Object(schema.clone());
     drop_integer_formats(&mut schema);
-    Arc::new(schema)
-}
-
-fn drop_integer_formats(schema: &mut JsonObject) {
-    schema.retain(|key, value| key != "format" || !value.as_str().is_some_and(|format| format.contains("int")));
-    for value in schema.values_mut() {
-        match value {
-            Value::Object(inner) => drop_integer_formats(inner),
-            Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(drop_integer_formats),
-            _ => {}
-        }
+    match schema {
+        Value::Object(schema) => schema,
+        _ => JsonObject::new(),
     }
 }
 

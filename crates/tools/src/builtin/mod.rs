@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use masque_types::{
     BoxFuture,
-    tool::{EffectClass, Place, ProbeAnswer, ToolSpec},
+    tool::{EffectClass, Place, ProbeAnswer, ToolSpec, drop_integer_formats},
 };
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -96,20 +96,6 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     }
     drop_integer_formats(&mut schema);
     schema
-}
-
-/// `uint32` and the like are no formats of JSON Schema; some providers refuse a schema that has them.
-fn drop_integer_formats(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if object.get("format").and_then(Value::as_str).is_some_and(|format| format.contains("int")) {
-                object.remove("format");
-            }
-            object.values_mut().for_each(drop_integer_formats);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_integer_formats),
-        _ => {}
-    }
 }
 
 #[cfg(test)]
