@@ -6,7 +6,7 @@ use crate::metadata::{Metadata, Package};
 const BESIDE: [&str; 3] = ["testkit", "xtask", "bench"];
 
 /// The rank of each crate. A new crate gets its place here.
-const RANKS: [(&str, u8); 15] = [
+const RANKS: [(&str, u8); 17] = [
     ("types", 0),
     ("store", 1),
     ("gateway", 1),
@@ -16,9 +16,11 @@ const RANKS: [(&str, u8); 15] = [
     ("home", 1),
     ("extract", 1),
     ("embed", 1),
+    ("fleet", 1),
     ("persona", 2),
     ("tools", 2),
     ("memory", 2),
+    ("supervisor", 2),
     ("engine", 2),
     ("app", 3),
     ("masque", 4),

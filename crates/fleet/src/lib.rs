@@ -1,0 +1,7 @@
+//! What a fleet is: hosts, groups and services with their dependencies, as files say it.
+//!
+//! Owns: the plain data ([`model`]), and what a supervisor tells about it ([`status`]). Leaves out everything that
+//! runs: it starts no program and opens no connection.
+
+pub mod model;
+pub mod status;

@@ -1,0 +1,3 @@
+//! Runs a fleet on one host: starts each service when what it needs is there, watches it, heals it, ends it in order.
+//!
+//! Leaves out the files that describe a fleet, and every surface.
