@@ -1,3 +1,7 @@
 //! Runs a fleet on one host: starts each service when what it needs is there, watches it, heals it, ends it in order.
 //!
 //! Leaves out the files that describe a fleet, and every surface.
+
+mod error;
+
+pub use error::Error;
