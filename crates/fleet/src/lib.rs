@@ -3,5 +3,6 @@
 //! Owns: the plain data ([`model`]), and what a supervisor tells about it ([`status`]). Leaves out everything that
 //! runs: it starts no program and opens no connection.
 
+pub mod manifest;
 pub mod model;
 pub mod status;

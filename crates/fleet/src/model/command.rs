@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// A program and its arguments; the first word is looked up in `PATH` unless it has a slash.
+    /// A program and its arguments; the first word is looked up in `PATH` unless it has a slash. Empty: what the
+    /// image says, for a program in an image of its own.
     Exec(Vec<String>),
     /// A line for `/bin/sh -c`.
     Shell(String),
@@ -39,6 +40,10 @@ pub struct Account {
 pub struct Program {
     /// What is executed.
     pub command: Command,
+    /// The image of the container that the program alone runs in, as a file of Compose says it; what else belongs to
+    /// that container is in the service's group. Absent: it runs on its host, or in its group's container, under a
+    /// supervisor of Masque.
+    pub image: Option<String>,
     /// The script that the command executes, as the file names it, where it names one: `FORMAINPC/x.py`.
     pub script: Option<String>,
     /// Where that script was found in the fleet's roots; absent when it is missing.

@@ -28,6 +28,15 @@ pub struct Group {
     pub container: Option<Container>,
 }
 
+/// How an image is built by a file that a person wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// The directory that is sent; absolute.
+    pub context: PathBuf,
+    /// The file, from that directory on; `Dockerfile` or `Containerfile` when absent.
+    pub file: Option<PathBuf>,
+}
+
 /// How a group becomes a container with a supervisor inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Container {
@@ -35,6 +44,12 @@ pub struct Container {
     pub image: Option<String>,
     /// Image that it is built from.
     pub base: Option<String>,
+    /// Directory with the file that the image is built by, where a person wrote one.
+    pub build: Option<Build>,
+    /// What replaces the entry point of the image.
+    pub entrypoint: Option<Vec<String>>,
+    /// Ports that the machine passes on: `8080:80`, `127.0.0.1:53:53/udp`.
+    pub publish: Vec<String>,
     /// Debian packages to install.
     pub packages: Vec<String>,
     /// Python requirements file, relative to the fleet's directory.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Account, Command, Program};
 pub use dependency::{Condition, Dependency, Fallback, OnLoss};
-pub use host::{Container, Group, Host};
+pub use host::{Build, Container, Group, Host};
 pub use limits::{Limits, Logs};
 pub use probe::{Check, Expectation, Http, Probe};
 pub use restart::{Backoff, Restart, RestartPolicy, Stop};
