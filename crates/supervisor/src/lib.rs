@@ -3,5 +3,6 @@
 //! Leaves out the files that describe a fleet, and every surface.
 
 mod error;
+pub mod machine;
 
 pub use error::Error;
