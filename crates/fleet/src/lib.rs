@@ -1,8 +1,9 @@
 //! What a fleet is: hosts, groups and services with their dependencies, as files say it.
 //!
-//! Owns: the plain data ([`model`]), what needs what ([`graph`]), and what a supervisor tells about it ([`status`]). Leaves
+//! Owns: the plain data ([`model`]), what needs what ([`graph`]), whether it can run ([`check`]), and what a supervisor tells about it ([`status`]). Leaves
 //! out everything that runs: it starts no program and opens no connection.
 
+pub mod check;
 pub mod graph;
 pub mod manifest;
 pub mod model;
