@@ -42,4 +42,71 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A text is no public key of a host.
+    #[error(
+        "`{place}` is `{text}`: expected `ed25519:` and 64 hexadecimal digits, as `masque fleet key show` prints them on that host"
+    )]
+    HostKey {
+        /// Which field says it.
+        place: String,
+        /// What it says.
+        text: String,
+    },
+    /// A host that others are to be linked with has no key.
+    #[error("`hosts.{host}.key` is missing: put there what `masque fleet key show` prints on {host}")]
+    NoHostKey {
+        /// The host.
+        host: String,
+    },
+    /// The manifest says another key than this machine has.
+    #[error(
+        "this machine's key is {own}, but `hosts.{host}.key` says {told}: run this on {host}, or put this machine's key there"
+    )]
+    OtherHostKey {
+        /// The host that this machine is to be.
+        host: String,
+        /// The key that it has.
+        own: String,
+        /// The key that the manifest says.
+        told: String,
+    },
+    /// Two hosts have the same key.
+    #[error(
+        "`hosts.{first}.key` and `hosts.{second}.key` are the same: each host needs its own, made by `masque fleet key new`"
+    )]
+    SameHostKey {
+        /// One of them.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// Neither of two hosts can be dialled.
+    #[error(
+        "neither `hosts.{own}.link` nor `hosts.{peer}.link` is set: give one an address and port such as 192.0.2.1:7400"
+    )]
+    NoLinkAddress {
+        /// This host.
+        own: String,
+        /// The other one.
+        peer: String,
+    },
+    /// The link's address cannot be listened on.
+    #[error(
+        "cannot listen for other supervisors on {place}: {source}; another program may have it, or it is not of this machine"
+    )]
+    LinkListen {
+        /// The address, or the socket's file.
+        place: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Others than this user may write in the directory of the sockets.
+    #[error("{} is open to others: only this user and its group may write there (chmod o-w)", directory.display())]
+    SharedDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A connection to another supervisor was ended, and why.
+    #[error("{0}")]
+    Talk(String),
 }

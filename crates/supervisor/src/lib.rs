@@ -3,6 +3,7 @@
 //! Leaves out the files that describe a fleet, and every surface.
 
 mod error;
+pub mod link;
 pub mod machine;
 
 pub use error::Error;

@@ -41,6 +41,13 @@ impl KeyPair {
     pub fn sign(&self, purpose: &str, message: &[u8]) -> Signature {
         Signature(self.0.sign(&statement(purpose, message)).to_bytes())
     }
+
+    /// Signs the bare message, for protocols that say themselves what they sign for, as TLS 1.3 does with 64 spaces and
+    /// a context: no statement of [`Self::sign`] begins so, and no certificate is signed with these keys.
+    #[must_use]
+    pub fn sign_bare(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message).to_bytes())
+    }
 }
 
 impl fmt::Debug for KeyPair {
