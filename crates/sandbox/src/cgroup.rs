@@ -170,16 +170,16 @@ impl Drop for Group {
 
 /// The file through which a thread joins a group of version 1 by writing `0`. Unlike `cgroup.procs` it takes no lock
 /// over all forks of the machine, which costs some milliseconds of waiting; the child has one thread, so it is the same.
-fn open_tasks(directory: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_tasks(directory: &Path) -> io::Result<OwnedFd> {
     let file = fs_err::OpenOptions::new().write(true).open(directory.join("tasks"))?;
     Ok(file.into_parts().0.into())
 }
 
-fn set(directory: &Path, file: &str, value: &str) -> io::Result<()> {
+pub(crate) fn set(directory: &Path, file: &str, value: &str) -> io::Result<()> {
     fs_err::write(directory.join(file), value)
 }
 
-fn set_if_present(directory: &Path, file: &str, value: &str) -> io::Result<()> {
+pub(crate) fn set_if_present(directory: &Path, file: &str, value: &str) -> io::Result<()> {
     match set(directory, file, value) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -187,13 +187,13 @@ fn set_if_present(directory: &Path, file: &str, value: &str) -> io::Result<()> {
 }
 
 /// Whether groups made in a directory get limits for memory and processes.
-fn has_controllers(directory: &Path) -> bool {
+pub(crate) fn has_controllers(directory: &Path) -> bool {
     let Ok(on) = fs_err::read_to_string(directory.join("cgroup.subtree_control")) else { return false };
     ["memory", "pids"].iter().all(|needed| on.split_whitespace().any(|controller| controller == *needed))
 }
 
 /// Where the group of this process stands, for a controller of version 1 or, without one, on version 2.
-fn own_directory(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathBuf> {
+pub(crate) fn own_directory(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathBuf> {
     let path = own.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next()?, fields.next()?);

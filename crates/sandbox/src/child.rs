@@ -134,7 +134,7 @@ impl Started {
 
 /// Watches the descriptor of a process.
 #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
-fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is open, owned by the result, and never exchanged.
     Ok(unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }?)
 }

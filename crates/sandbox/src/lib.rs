@@ -8,6 +8,8 @@
 //! BPF program, Landlock rules), clones once into new namespaces, and the cloned child, which shares nothing but a
 //! copy of that data, executes it with raw system calls only. It becomes the init of its process namespace and starts
 //! the program. Every failing step is reported back as a typed error; nothing is skipped silently.
+//!
+//! Beside that, [`service`] starts and ends long-running programs that are not confined.
 
 mod assemble;
 mod cgroup;
@@ -32,6 +34,7 @@ mod profile;
 mod program;
 mod protect;
 mod seccomp;
+pub mod service;
 mod start;
 mod step;
 mod sys;

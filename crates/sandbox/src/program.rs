@@ -38,7 +38,7 @@ pub(crate) fn program(command: &Command, directory: &Path) -> Result<Program, Er
 }
 
 /// The files that a program name may mean.
-fn candidates(program: &OsString, path: &OsString) -> Result<Vec<CString>, Error> {
+pub(crate) fn candidates(program: &OsString, path: &OsString) -> Result<Vec<CString>, Error> {
     if program.as_bytes().contains(&b'/') {
         return Ok(vec![c_string(program, "the program")?]);
     }

@@ -127,12 +127,14 @@ pub(crate) enum SignalSet {
 
 /// Gives every signal its default action, ignored ones included.
 pub(crate) fn reset_signal_actions() {
+    // The kernel's `struct sigaction`, at most: an address, flags, another address, and a mask.
+    let default = [0_u64; 4];
     for signal in 1..=LAST_SIGNAL {
-        // SAFETY: a zeroed action is the default one; signals that cannot be changed are refused by the kernel.
+        // SAFETY: a zeroed action is the default one; signals that cannot be changed are refused by the kernel. The
+        // C library would also refuse those that it uses itself, which may be inherited as ignored.
         unsafe {
-            let action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, &raw const action, ptr::null_mut());
-        }
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), size_of::<u64>())
+        };
     }
 }
 
