@@ -7,8 +7,16 @@
 
 mod action;
 mod board;
+mod failures;
 mod input;
+mod order;
+mod roster;
+mod run;
+mod text;
+mod unit;
+mod upkeep;
 mod view;
+mod why;
 
 pub use action::{Action, Resolved};
 pub use board::Board;

@@ -1,0 +1,175 @@
+//! What happens to a running service when its dependencies go away, come back, or are met by another one.
+
+use std::time::Duration;
+
+use masque_fleet::model::{Dependency, Kind, OnLoss, ServiceId};
+
+use super::{
+    Action, Resolved,
+    roster::{Purpose, Roster, Standing, Supply, resolved},
+    run::{Binding, Run, Supplier, Told},
+    unit::{Event, Phase, Unit},
+};
+
+/// What a dependency of a running service asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consequence {
+    Nothing,
+    /// It is met by another one than was told.
+    Reload,
+    /// The service is to be ended, and started when it has again what it needs.
+    End,
+}
+
+impl Roster {
+    /// Looks at the dependencies of a running service, and says whether something was done.
+    pub(super) fn mind_dependencies(&mut self, now: Duration, index: usize, out: &mut Vec<Action>) -> bool {
+        let Some(unit) = self.units.get(index) else { return false };
+        let Some(run) = unit.run.as_ref().filter(|_| is_minded(unit)) else { return false };
+        let mut bindings = run.bindings.clone();
+        let mut consequence = Consequence::Nothing;
+        let mut why = String::new();
+        for (dependency, binding) in unit.service.dependencies.iter().zip(&mut bindings) {
+            match self.mind(now, unit, dependency, binding) {
+                Consequence::Nothing => {}
+                Consequence::Reload if consequence == Consequence::End => {}
+                next => {
+                    consequence = next;
+                    why = format!("{} {}", dependency.on, if binding.lost { "was lost" } else { "was away" });
+                }
+            }
+        }
+        let reload = (consequence == Consequence::Reload).then(|| self.told(unit, &bindings));
+        let Some(unit) = self.units.get_mut(index) else { return false };
+        let Some(run) = unit.run.as_mut() else { return false };
+        run.bindings = bindings;
+        if let Some(dependencies) = reload {
+            out.push(Action::Reload { id: unit.service.id.clone(), instance: run.instance, dependencies });
+        } else if consequence == Consequence::End {
+            unit.take(now, Event::Stop(why), out);
+        }
+        consequence != Consequence::Nothing
+    }
+
+    fn mind(&self, now: Duration, unit: &Unit, dependency: &Dependency, binding: &mut Binding) -> Consequence {
+        let was_lost = binding.lost && dependency.on_loss != OnLoss::Ignore && binding.told != Told::Unsure;
+        match self.supply(&unit.service.id, dependency, Purpose::Keep) {
+            Supply::Met(_) if was_lost => Consequence::End,
+            Supply::Met(supplier) => self.mind_supplier(unit, dependency, binding, supplier),
+            Supply::Unmet(..) if self.has_what_was_told(dependency, binding) => {
+                binding.is_there();
+                Consequence::Nothing
+            }
+            Supply::Unmet(_, Standing::Unheard) => {
+                // What is not known is no loss; one that was known before stays one.
+                binding.unheard = true;
+                binding.away_since = None;
+                Consequence::Nothing
+            }
+            Supply::Unmet(..) => mind_absence(now, dependency, binding),
+        }
+    }
+
+    /// The dependency is met, perhaps by another one than was told.
+    fn mind_supplier(
+        &self,
+        unit: &Unit,
+        dependency: &Dependency,
+        binding: &mut Binding,
+        supplier: Supplier,
+    ) -> Consequence {
+        let is_same = matches!(&binding.told, Told::Supplier(told) if *told == supplier);
+        if is_same || binding.told == Told::Unsure {
+            binding.is_there();
+            binding.told = Told::Supplier(supplier);
+            return Consequence::Nothing;
+        }
+        if unit.service.reload_signal.is_some() {
+            // A program that is still starting may not be able to take the signal yet.
+            if unit.phase != Phase::Up {
+                return Consequence::Nothing;
+            }
+            binding.is_there();
+            binding.told = Told::Supplier(supplier);
+            return Consequence::Reload;
+        }
+        let has_it = self.has_what_was_told(dependency, binding);
+        if !has_it && dependency.on_loss != OnLoss::Ignore {
+            return Consequence::End;
+        }
+        binding.is_there();
+        binding.stale = true;
+        binding.lost = !has_it;
+        Consequence::Nothing
+    }
+
+    /// Whether what the instance was told still holds.
+    fn has_what_was_told(&self, dependency: &Dependency, binding: &Binding) -> bool {
+        match &binding.told {
+            Told::Supplier(Supplier::Service(id)) => {
+                self.standing(id, dependency.condition, Purpose::Keep) == Standing::Usable || self.is_done_once(id)
+            }
+            Told::Supplier(Supplier::Environment(_)) | Told::Absent => true,
+            Told::Unsure => false,
+        }
+    }
+
+    /// Whether it is a task: what it did stays done while it does it again.
+    fn is_done_once(&self, id: &ServiceId) -> bool {
+        self.service(id).is_some_and(|service| service.kind == Kind::Task)
+    }
+
+    /// What a running service is told about its dependencies.
+    fn told(&self, unit: &Unit, bindings: &[Binding]) -> Vec<Resolved> {
+        let pairs = unit.service.dependencies.iter().zip(bindings);
+        pairs
+            .filter_map(|(dependency, binding)| match &binding.told {
+                Told::Supplier(supplier) => Some(resolved(dependency, supplier)),
+                Told::Absent | Told::Unsure => None,
+            })
+            .collect()
+    }
+}
+
+/// A known absence: it counts as a loss after its grace.
+fn mind_absence(now: Duration, dependency: &Dependency, binding: &mut Binding) -> Consequence {
+    binding.unheard = false;
+    let since = *binding.away_since.get_or_insert(now);
+    if binding.lost || now < since + dependency.grace {
+        return Consequence::Nothing;
+    }
+    binding.lost = true;
+    let is_sure = binding.told != Told::Unsure;
+    if dependency.on_loss == OnLoss::Stop && is_sure { Consequence::End } else { Consequence::Nothing }
+}
+
+/// Whether a service runs and is to run on.
+fn is_minded(unit: &Unit) -> bool {
+    matches!(unit.phase, Phase::Starting | Phase::Up) && !unit.is_leaving()
+}
+
+impl Unit {
+    /// When one of its dependencies that are away counts as lost.
+    pub(super) fn next_loss(&self) -> Option<Duration> {
+        let run = self.run.as_ref().filter(|_| is_minded(self))?;
+        let pairs = self.service.dependencies.iter().zip(&run.bindings);
+        pairs.filter(|(_, it)| !it.lost).filter_map(|(dependency, it)| Some(it.away_since? + dependency.grace)).min()
+    }
+
+    /// Whether its running instance was told to use that one, which it is not to name itself, and cannot be told
+    /// otherwise.
+    pub(super) fn uses(&self, id: &ServiceId) -> bool {
+        let is_told = |binding: &Binding| matches!(&binding.told, Told::Supplier(Supplier::Service(it)) if it == id);
+        self.run.as_ref().is_some_and(|run: &Run| run.bindings.iter().any(is_told))
+    }
+
+    /// The dependencies because of which it is not well.
+    pub(super) fn ailing(&self) -> impl Iterator<Item = (&Dependency, &Binding)> {
+        let bindings = self.run.iter().flat_map(|run| &run.bindings);
+        self.service
+            .dependencies
+            .iter()
+            .zip(bindings)
+            .filter(|(dependency, it)| dependency.required && (it.lost || it.unheard))
+    }
+}
