@@ -382,7 +382,7 @@ impl Unit {
             self.ready_after = Some(now.saturating_sub(run.begun));
         }
         if self.service.live.as_ref().is_some_and(|probe| matches!(probe.check, Check::Notify)) {
-            run.watchdog = self.watchdog_after(now);
+            run.watchdog = watchdog_after(&self.service, now);
         }
         self.recovered();
         self.note = match self.ready_after {
@@ -445,17 +445,11 @@ impl Unit {
             Notice::Stopping => run.announced = Some("says that it ends"),
             Notice::Status(status) => run.status = Some(status).filter(|status| !status.is_empty()),
             Notice::Watchdog if run.watchdog.is_some() => {
-                run.watchdog = self.watchdog_after(now);
+                run.watchdog = watchdog_after(&self.service, now);
                 self.probed(now, Which::Live, &Outcome::Healthy, out);
             }
             Notice::Watchdog => {}
         }
-    }
-
-    /// When `WATCHDOG=1` must have been sent once more.
-    fn watchdog_after(&self, now: Duration) -> Option<Duration> {
-        // A rhythm of zero would be due again at once, for ever.
-        self.service.live.as_ref().map(|probe| now + (probe.period + probe.timeout).max(Duration::from_millis(1)))
     }
 
     fn ready_deadline(&self) -> Option<Duration> {
@@ -473,9 +467,8 @@ impl Unit {
                 self.end(now, Some(why), String::new(), out);
             }
             Phase::Up => {
-                let after = self.watchdog_after(now);
                 if let Some(run) = self.run.as_mut() {
-                    run.watchdog = after;
+                    run.watchdog = watchdog_after(&self.service, now);
                 }
                 self.probed(now, Which::Live, &Outcome::Unhealthy("sent no WATCHDOG=1 in time".to_owned()), out);
             }
@@ -590,4 +583,10 @@ impl Unit {
             }
         }
     }
+}
+
+/// When `WATCHDOG=1` must have been sent once more.
+fn watchdog_after(service: &Service, now: Duration) -> Option<Duration> {
+    // A rhythm of zero would be due again at once, for ever.
+    service.live.as_ref().map(|probe| now + (probe.period + probe.timeout).max(Duration::from_millis(1)))
 }
