@@ -1,0 +1,163 @@
+//! The files that images are built by: [`dockerfiles`].
+
+use std::{fmt::Write as _, path::Path};
+
+use super::{
+    Content, Files, Unit,
+    frame::json,
+    inside::{HOME, MANIFEST, ROOT, inside},
+    names::slug,
+    units::units,
+};
+use crate::model::{Fleet, Service};
+
+/// The image that groups start from unless they name another one.
+const PYTHON: &str = "docker.io/library/python:3.13-slim";
+/// The same where nothing runs Python.
+const DEBIAN: &str = "docker.io/library/debian:stable-slim";
+
+/// `Containerfile.base`, a `Containerfile.GROUP` for each group, and the `fleet.json` that they copy. They are built
+/// with the fleet's directory as context, in which this export has to be `.masque`, with the `masque` executable in it.
+#[must_use]
+pub fn dockerfiles(fleet: &Fleet) -> Files {
+    let units: Vec<_> = units(fleet).into_iter().filter(is_built).collect();
+    let mut files = Files::default();
+    files.add("Containerfile.base", base(fleet));
+    for unit in &units {
+        files.add(format!("Containerfile.{}", unit.name), group(fleet, unit));
+    }
+    files.add("fleet.json", json(&inside(fleet)));
+    files.add("build.sh", script(fleet, &units));
+    files
+}
+
+/// Whether Masque makes the image: a person may have written a file for it, or it comes from elsewhere.
+fn is_built(unit: &Unit<'_>) -> bool {
+    unit.content == Content::Supervised && unit.container.build.is_none()
+}
+
+/// Name of the base image.
+pub(super) fn base_image(fleet: &Fleet) -> String {
+    format!("localhost/{}/base:latest", slug(&fleet.name))
+}
+
+fn base(fleet: &Fleet) -> String {
+    let runs_python =
+        |service: &Service| service.program.command.words().first().is_some_and(|word| word.contains("python"));
+    let image = if fleet.services.iter().any(runs_python) { PYTHON } else { DEBIAN };
+    format!(
+        "# Made by `masque fleet render --to dockerfiles`: what all groups of the fleet start from.\n\
+         FROM {image}\n\
+         COPY [\".masque/masque\", \"/usr/local/bin/masque\"]\n\
+         RUN [\"mkdir\", \"-p\", \"{ROOT}\", \"{HOME}\"]\n\
+         ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MASQUE_HOME={HOME}\n\
+         WORKDIR {ROOT}\n\
+         STOPSIGNAL SIGTERM\n"
+    )
+}
+
+fn group(fleet: &Fleet, unit: &Unit<'_>) -> String {
+    let container = &unit.container;
+    let own_base = base_image(fleet);
+    let from = container.base.as_deref().unwrap_or(&own_base);
+    let what = unit.group.map_or_else(|| format!("service {}", unit.name), |group| format!("group {group}"));
+    let mut text =
+        format!("# Made by `masque fleet render --to dockerfiles`: {}.\nFROM {}\n", one_line(&what), one_line(from));
+    if container.base.is_some() {
+        let _ = writeln!(text, "COPY {}", list([".masque/masque", "/usr/local/bin/masque"], Marks::Copy));
+        let _ = writeln!(text, "ENV MASQUE_HOME={HOME}\nWORKDIR {ROOT}");
+    }
+    if !container.packages.is_empty() {
+        let install = ["apt-get", "install", "-y", "--no-install-recommends"].map(str::to_owned);
+        let words = install.into_iter().chain(container.packages.iter().cloned());
+        let line: Vec<_> = words.map(|word| super::health::word(&word)).collect();
+        let _ = writeln!(
+            text,
+            "RUN {}",
+            list(
+                ["/bin/sh", "-c", &format!("apt-get update && {} && rm -rf /var/lib/apt/lists/*", line.join(" "))],
+                Marks::Run
+            )
+        );
+    }
+    if let Some(requirements) = &container.requirements {
+        let _ = writeln!(text, "COPY {}", list([shown(requirements).as_str(), "/tmp/requirements.txt"], Marks::Copy));
+        let install = ["pip", "install", "--no-cache-dir", "-r", "/tmp/requirements.txt"];
+        let _ = writeln!(text, "RUN {}", list(install, Marks::Run));
+    }
+    // Without a word about it everything that the group may need is in the fleet's directory.
+    if container.copy.is_empty() {
+        let _ = writeln!(text, "COPY {}", list([".", ROOT], Marks::Copy));
+    }
+    for (from, to) in &container.copy {
+        let _ = writeln!(text, "COPY {}", list([shown(from), shown(to)], Marks::Copy));
+    }
+    for (link, target) in &container.links {
+        let parent = link.parent().unwrap_or(Path::new("/"));
+        let _ = writeln!(text, "RUN {}", list(["mkdir", "-p", shown(parent).as_str()], Marks::Run));
+        let _ =
+            writeln!(text, "RUN {}", list(["ln", "-sfn", shown(target).as_str(), shown(link).as_str()], Marks::Run));
+    }
+    let _ = writeln!(text, "COPY {}", list([".masque/fleet.json", MANIFEST], Marks::Copy));
+    for port in ports(unit) {
+        let _ = writeln!(text, "EXPOSE {port}");
+    }
+    if let Some(health) = super::health::of(unit) {
+        let _ = writeln!(
+            text,
+            "HEALTHCHECK --interval=10s --timeout=5s --retries=3 CMD {}",
+            list(&health.words, Marks::Run)
+        );
+    }
+    if let Some(command) = unit.command() {
+        let _ = writeln!(text, "CMD {}", list(command, Marks::Run));
+    }
+    text
+}
+
+fn ports(unit: &Unit<'_>) -> Vec<u16> {
+    let all = unit.services.iter().flat_map(|service| service.port.iter().chain(service.ports.values()).copied());
+    let mut ports: Vec<u16> = all.filter(|port| *port > 0).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// Whether an instruction puts variables into its words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    Copy,
+    Run,
+}
+
+/// The words of an instruction as a list of JSON, so that spaces and quotes in them mean nothing.
+fn list(words: impl IntoIterator<Item = impl AsRef<str>>, marks: Marks) -> String {
+    let escaped = |word: &str| match marks {
+        Marks::Copy => word.replace('\\', "\\\\").replace('$', "\\$"),
+        Marks::Run => word.to_owned(),
+    };
+    json(&words.into_iter().map(|word| escaped(word.as_ref())).collect::<Vec<_>>())
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// Builds all of them with Podman.
+fn script(fleet: &Fleet, units: &[Unit<'_>]) -> String {
+    let mut text = "#!/bin/sh\n# Builds the images of the fleet; run it in the fleet's directory, in which this directory is `.masque`.\n\
+                    set -eu\ntest -x .masque/masque || { echo 'copy the masque executable to .masque/masque first' >&2; exit 1; }\n"
+        .to_owned();
+    let mut build = |image: &str, file: &str| {
+        let _ = writeln!(text, "podman build -t {} -f .masque/Containerfile.{file} .", super::health::word(image));
+    };
+    build(&base_image(fleet), "base");
+    for unit in units {
+        build(&unit.image, &unit.name);
+    }
+    text
+}

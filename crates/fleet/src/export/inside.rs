@@ -1,0 +1,65 @@
+//! The fleet as the supervisors inside of the containers read it: [`inside`].
+
+use std::path::{Path, PathBuf};
+
+use super::units::{Content, units};
+use crate::model::{Check, Command, Container, Fleet, Service};
+
+/// Where the fleet's description stands inside of every container.
+pub const MANIFEST: &str = "/etc/masque/fleet.json";
+/// Where Masque keeps its data inside: a volume that all containers of a host share, over which they see each other.
+pub(super) const HOME: &str = "/var/lib/masque";
+/// Where the fleet's directory is inside, unless `copy` says something else.
+pub(super) const ROOT: &str = "/app";
+
+/// The fleet with the paths of its supervised services as they are in their images: the fleet's directory is `/app`,
+/// and what `copy` names is where it is copied to. As JSON it is what [`MANIFEST`] holds.
+#[must_use]
+pub fn inside(fleet: &Fleet) -> Fleet {
+    let mut moved = fleet.clone();
+    moved.directory = PathBuf::from(ROOT);
+    moved.sources = vec![PathBuf::from(MANIFEST)];
+    moved.roots = fleet.roots.iter().map(|root| relocated(root, fleet, &Container::default())).collect();
+    for unit in units(fleet).iter().filter(|unit| unit.content == Content::Supervised) {
+        for service in &unit.services {
+            if let Some(own) = moved.services.iter_mut().find(|own| own.id == service.id) {
+                relocate(own, fleet, &unit.container);
+            }
+        }
+    }
+    moved
+}
+
+fn relocate(service: &mut Service, fleet: &Fleet, container: &Container) {
+    let program = &mut service.program;
+    program.directory = relocated(&program.directory, fleet, container);
+    let old = program.script_file.take();
+    program.script_file = old.as_ref().map(|file| relocated(file, fleet, container));
+    if let Command::Exec(words) = &mut program.command {
+        for word in words.iter_mut().filter(|word| Path::new(word.as_str()).is_absolute()) {
+            let path = relocated(Path::new(word.as_str()), fleet, container);
+            *word = path.to_string_lossy().into_owned();
+        }
+    }
+    for probe in [&mut service.ready, &mut service.live].into_iter().flatten() {
+        if let Check::File(path) = &mut probe.check {
+            *path = relocated(path, fleet, container);
+        }
+    }
+}
+
+/// Where a path of the machine is inside; the same when it is not below the fleet's directory.
+fn relocated(path: &Path, fleet: &Fleet, container: &Container) -> PathBuf {
+    let Ok(relative) = path.strip_prefix(&fleet.directory) else { return path.to_owned() };
+    let copied = container.copy.iter().filter_map(|(from, to)| {
+        let rest = relative.strip_prefix(from.strip_prefix(".").unwrap_or(from)).ok()?;
+        Some((from.components().count(), joined(to, rest)))
+    });
+    let deepest = copied.max_by_key(|(depth, _)| *depth);
+    deepest.map_or_else(|| joined(Path::new(ROOT), relative), |(_, path)| path)
+}
+
+/// Joins without a `/` at the end.
+fn joined(path: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { path.to_owned() } else { path.join(rest) }
+}

@@ -1,0 +1,296 @@
+//! Units of Quadlet, with which systemd and Podman run containers: [`quadlet`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use super::{
+    Content, Files, Unit,
+    frame::{definitions, frame, json},
+    health::{self, seconds},
+    inside::{HOME, MANIFEST, inside},
+    names::slug,
+    systemd::UnitFile,
+    units::{self, Source, UnitCondition, UnitEdge, Volume},
+};
+use crate::{
+    graph::Graph,
+    model::{Fleet, RestartPolicy},
+};
+
+/// A section that systemd passes over.
+pub(crate) const SECTION: &str = "X-Masque";
+/// Entry with the rest of the fleet.
+pub(crate) const FRAME: &str = "Fleet";
+/// Entry with the definitions of a container's services.
+pub(crate) const SERVICE: &str = "Services";
+
+/// What stands at the top of every unit.
+const HEAD: &str = "Made by `masque fleet render --to quadlet`; copy the directory to /etc/containers/systemd/";
+
+/// A directory of units for each host: containers, networks, volumes, pods, and the `fleet.json` that they mount.
+///
+/// Services with images of their own that share a group share a pod. A unit of a group is started as soon as those that
+/// it needs are; the services in it wait for each other one by one.
+#[must_use]
+pub fn quadlet(fleet: &Fleet) -> Files {
+    let units = units::units(fleet);
+    let graph = Graph::of(fleet);
+    let edges = units::edges(&units, &graph);
+    let needed: BTreeSet<usize> = waited_for(&edges);
+    let pods = pods(&units);
+    let mut files = Files::default();
+    for (number, (unit, edges)) in units.iter().zip(&edges).enumerate() {
+        let directory = PathBuf::from(slug(unit.host));
+        let scene = Scene { fleet, units: &units, graph: &graph, pods: &pods, is_waited_for: needed.contains(&number) };
+        files.add(directory.join(format!("{}.container", unit.name)), container(&scene, unit, edges));
+        if let Some(pod) = pods.get(&number) {
+            files.add(directory.join(format!("{pod}.pod")), pod_unit(fleet, pod, &units, &pods));
+        } else {
+            let network = network_name(fleet, unit);
+            files.add(directory.join(format!("{network}.network")), network_unit(fleet, unit, &units));
+        }
+        for volume in unit.volumes(fleet) {
+            if let Source::Named(name) = &volume.source {
+                let name = volume_name(fleet, name);
+                files.add(directory.join(format!("{name}.volume")), volume_unit(&name));
+            }
+        }
+        files.add(directory.join(format!("{}-masque.volume", slug(&fleet.name))), state_unit(fleet));
+        files.add(directory.join("fleet.json"), json(&inside(fleet)));
+    }
+    files
+}
+
+struct Scene<'a> {
+    fleet: &'a Fleet,
+    units: &'a [Unit<'a>],
+    graph: &'a Graph,
+    pods: &'a BTreeMap<usize, String>,
+    is_waited_for: bool,
+}
+
+/// Units for whose health another one waits.
+fn waited_for(edges: &[Vec<UnitEdge>]) -> BTreeSet<usize> {
+    let healthy = edges.iter().flatten().filter(|edge| edge.condition == UnitCondition::Healthy);
+    healthy.map(|edge| edge.on).collect()
+}
+
+/// The pods of units that share one.
+fn pods(units: &[Unit<'_>]) -> BTreeMap<usize, String> {
+    let mut groups: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (number, unit) in units.iter().enumerate() {
+        if let (Content::Alone, Some(group)) = (unit.content, unit.group) {
+            groups.entry((unit.host, group)).or_default().push(number);
+        }
+    }
+    let mut names = super::names::Names::default();
+    let shared = groups.into_iter().filter(|(_, members)| members.len() > 1);
+    let named = shared.flat_map(|((_, group), members)| {
+        let name = names.unique(&format!("{group}-pod"));
+        members.into_iter().map(move |member| (member, name.clone()))
+    });
+    named.collect()
+}
+
+fn network_name(fleet: &Fleet, unit: &Unit<'_>) -> String {
+    format!("{}-{}", slug(&fleet.name), slug(&unit.network()))
+}
+
+fn volume_name(fleet: &Fleet, name: &str) -> String {
+    format!("{}-{}", slug(&fleet.name), slug(name))
+}
+
+fn container(scene: &Scene<'_>, unit: &Unit<'_>, edges: &[UnitEdge]) -> String {
+    let mut file = UnitFile::new(HEAD);
+    file.section("Unit");
+    let what = match (unit.content, unit.group, unit.services.first()) {
+        (Content::Supervised, Some(group), _) => format!("group {group}"),
+        (_, _, Some(service)) => format!("service {}", service.id.name),
+        _ => unit.name.clone(),
+    };
+    file.set("Description", format!("{}: {what}", scene.fleet.name));
+    for edge in edges {
+        if let Some(needed) = scene.units.get(edge.on) {
+            let strict = edge.required && edge.condition != UnitCondition::Started;
+            file.set(if strict { "Requires" } else { "Wants" }, format!("{}.service", needed.name));
+            file.set("After", format!("{}.service", needed.name));
+        }
+    }
+    file.section("Container");
+    run(scene, unit, &mut file);
+    place(scene, unit, &mut file);
+    checks(scene, unit, &mut file);
+    limits(unit, &mut file);
+    file.section("Service");
+    service(scene, unit, &mut file);
+    file.section("Install");
+    file.set("WantedBy", "default.target");
+    file.section(SECTION);
+    file.set_raw(SERVICE, &definitions(unit.services.iter().copied()));
+    file.finish()
+}
+
+/// What is executed, and in which surroundings.
+fn run(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
+    file.set_argument("Image", &unit.image);
+    file.set("ContainerName", format!("{}-{}", slug(&scene.fleet.name), unit.name));
+    if let Some(entrypoint) = &unit.container.entrypoint {
+        file.set_argument("Entrypoint", json(entrypoint));
+    }
+    if let Some(words) = unit.command() {
+        file.set_words("Exec", words.iter().map(String::as_str));
+    }
+    for (name, value) in unit.environment() {
+        file.set_words("Environment", [format!("{name}={value}").as_str()]);
+    }
+    let Some(program) =
+        unit.services.first().filter(|_| unit.content == Content::Alone).map(|service| &service.program)
+    else {
+        return;
+    };
+    if let Some(account) = &program.account {
+        file.set_argument("User", &account.user);
+        if let Some(group) = &account.group {
+            file.set_argument("Group", group);
+        }
+    }
+    if program.directory != scene.fleet.directory {
+        file.set_argument("WorkingDir", program.directory.to_string_lossy());
+    }
+}
+
+/// Networks, ports, volumes, devices.
+fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
+    let number = scene.units.iter().position(|other| other.name == unit.name);
+    if let Some(pod) = number.and_then(|number| scene.pods.get(&number)) {
+        file.set("Pod", format!("{pod}.pod"));
+    } else {
+        file.set("Network", format!("{}.network", network_name(scene.fleet, unit)));
+        for service in &unit.services {
+            file.set("NetworkAlias", slug(&service.id.name));
+        }
+        if let Some(address) = &unit.container.address {
+            file.set("IP", address);
+        }
+        for port in unit.published() {
+            file.set_argument("PublishPort", port);
+        }
+    }
+    for volume in unit.volumes(scene.fleet) {
+        file.set_argument("Volume", volume_entry(scene.fleet, &volume));
+    }
+    if unit.content == Content::Supervised {
+        file.set("Volume", format!("./fleet.json:{MANIFEST}:ro"));
+        file.set("Volume", format!("{}-masque.volume:{HOME}", slug(&scene.fleet.name)));
+    }
+    for device in &unit.container.devices {
+        file.set_argument("AddDevice", device);
+    }
+}
+
+fn volume_entry(fleet: &Fleet, volume: &Volume) -> String {
+    let source = match &volume.source {
+        Source::Named(name) => format!("{}.volume:", volume_name(fleet, name)),
+        Source::Path(path) => format!("{}:", path.display()),
+        Source::Unnamed => String::new(),
+    };
+    let mut options = volume.options.clone();
+    if volume.read_only {
+        options.push("ro".to_owned());
+    }
+    let options = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
+    format!("{source}{}{options}", volume.target)
+}
+
+fn checks(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
+    let Some(health) = health::of(unit) else { return };
+    file.set_argument("HealthCmd", json(&health.words));
+    file.set("HealthInterval", format!("{}s", seconds(health.period)));
+    file.set("HealthTimeout", format!("{}s", seconds(health.timeout)));
+    file.set("HealthRetries", health.failures.to_string());
+    file.set("HealthStartPeriod", format!("{}s", seconds(health.start)));
+    file.set_argument("HealthStartupCmd", json(&health.words));
+    file.set("HealthStartupInterval", "1s");
+    file.set("HealthStartupTimeout", format!("{}s", seconds(health.timeout)));
+    if scene.is_waited_for {
+        file.set("Notify", "healthy");
+    }
+}
+
+fn limits(unit: &Unit<'_>, file: &mut UnitFile) {
+    if let Some(processes) = unit.processes() {
+        file.set("PidsLimit", processes.to_string());
+    }
+    if let Some(most) = unit.open_files() {
+        file.set("Ulimit", format!("nofile={most}:{most}"));
+    }
+    if let Some(bytes) = unit.memory() {
+        file.set("PodmanArgs", format!("--memory={bytes}b"));
+    }
+    if let Some(processors) = unit.processors() {
+        file.set("PodmanArgs", format!("--cpus={processors}"));
+    }
+    if let Some(service) = unit.services.first().filter(|_| unit.content == Content::Alone) {
+        file.set("StopSignal", format!("SIG{}", service.stop.signal));
+    }
+}
+
+fn service(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
+    let only = unit.services.first().filter(|_| unit.content == Content::Alone);
+    let policy = only.map_or(RestartPolicy::Always, |service| service.restart.policy);
+    file.set(
+        "Restart",
+        match policy {
+            RestartPolicy::Never => "no",
+            RestartPolicy::OnFailure => "on-failure",
+            RestartPolicy::Always => "always",
+        },
+    );
+    let start = unit.services.iter().map(|service| service.ready_within).max().unwrap_or_default();
+    file.set("TimeoutStartSec", (seconds(start) + 60).to_string());
+    file.set("TimeoutStopSec", seconds(unit.stop_grace(scene.graph)).to_string());
+}
+
+fn pod_unit(fleet: &Fleet, pod: &str, units: &[Unit<'_>], pods: &BTreeMap<usize, String>) -> String {
+    let members = units.iter().enumerate().filter(|(number, _)| pods.get(number).is_some_and(|name| name == pod));
+    let members: Vec<_> = members.map(|(_, unit)| unit).collect();
+    let mut file = UnitFile::new(HEAD);
+    file.section("Pod");
+    file.set("PodName", format!("{}-{pod}", slug(&fleet.name)));
+    let ports: BTreeSet<_> = members.iter().flat_map(|unit| unit.published()).collect();
+    for port in ports {
+        file.set_argument("PublishPort", port);
+    }
+    file.finish()
+}
+
+fn network_unit(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>]) -> String {
+    let name = network_name(fleet, unit);
+    let mut file = UnitFile::new(HEAD);
+    file.section("Network");
+    file.set("NetworkName", &name);
+    let sharing = units.iter().filter(|other| other.host == unit.host && network_name(fleet, other) == name);
+    if let Some(subnet) = sharing.filter_map(Unit::subnet).next() {
+        file.set("Subnet", subnet);
+    }
+    file.finish()
+}
+
+fn volume_unit(name: &str) -> String {
+    let mut file = UnitFile::new(HEAD);
+    file.section("Volume");
+    file.set("VolumeName", name);
+    file.finish()
+}
+
+/// The volume that the supervisors share; it carries what belongs to the whole fleet.
+fn state_unit(fleet: &Fleet) -> String {
+    let mut file = UnitFile::new(HEAD);
+    file.section("Volume");
+    file.set("VolumeName", format!("{}-masque", slug(&fleet.name)));
+    file.section(SECTION);
+    file.set_raw(FRAME, &frame(fleet));
+    file.finish()
+}

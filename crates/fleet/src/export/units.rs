@@ -1,0 +1,278 @@
+//! [`Unit`]: what becomes one container.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::names::{Names, slug};
+use crate::{
+    graph::{Edge, Graph},
+    model::{Condition, Container, Fleet, Service, ServiceId},
+};
+
+/// What runs in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Masque, and under it the services of a group.
+    Supervised,
+    /// One service alone, in an image of its own, without Masque.
+    Alone,
+}
+
+/// What becomes one container.
+#[derive(Debug, Clone)]
+pub struct Unit<'a> {
+    /// Its name, which every tool takes; unique in the fleet.
+    pub name: String,
+    /// Its host.
+    pub host: &'a str,
+    /// Its group.
+    pub group: Option<&'a str>,
+    /// What runs in it.
+    pub content: Content,
+    /// The services in it, in the order of the fleet; at least one.
+    pub services: Vec<&'a Service>,
+    /// How the container is made.
+    pub container: Container,
+    /// The image.
+    pub image: String,
+}
+
+/// A need between containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct UnitEdge {
+    /// Number of the unit that is needed.
+    pub(super) on: usize,
+    /// When it is met.
+    pub(super) condition: UnitCondition,
+    /// Whether some service cannot do without.
+    pub(super) required: bool,
+}
+
+/// When a need between containers is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum UnitCondition {
+    /// The container was started. Between groups this is enough: Masque makes each service wait for those it needs, so
+    /// that none waits for the rest of a group.
+    Started,
+    /// The container is healthy.
+    Healthy,
+    /// The container came to its end.
+    Completed,
+}
+
+/// The containers of a fleet, in its order. Services of one group on one host share one, unless they have images of
+/// their own; a service without a group has one for itself.
+#[must_use]
+pub fn units(fleet: &Fleet) -> Vec<Unit<'_>> {
+    let mut found: Vec<Unit<'_>> = Vec::new();
+    let mut names = Names::default();
+    for service in &fleet.services {
+        let (host, group) = (service.id.host.as_str(), service.group.as_deref());
+        let content = if service.program.image.is_some() { Content::Alone } else { Content::Supervised };
+        let shares = |unit: &&mut Unit<'_>| {
+            unit.content == Content::Supervised && unit.host == host && unit.group == group && group.is_some()
+        };
+        let shared = found.iter_mut().find(shares).filter(|_| content == Content::Supervised);
+        if let Some(unit) = shared {
+            unit.services.push(service);
+            continue;
+        }
+        let described = group.and_then(|group| fleet.groups.get(group)).and_then(|group| group.container.clone());
+        let container = described.unwrap_or_default();
+        let own = if content == Content::Alone { &service.id.name } else { group.unwrap_or(&service.id.name) };
+        let name = names.unique(own);
+        let image = service.program.image.clone().or_else(|| container.image.clone());
+        let image = image.unwrap_or_else(|| format!("localhost/{}/{name}:latest", slug(&fleet.name)));
+        found.push(Unit { name, host, group, content, services: vec![service], container, image });
+    }
+    found
+}
+
+/// For each unit the units that its services need. Needs that would make containers wait for each other in a circle are
+/// left out; the services in them still wait, each for its own.
+pub(super) fn edges(units: &[Unit<'_>], graph: &Graph) -> Vec<Vec<UnitEdge>> {
+    let number = |id: &ServiceId| units.iter().position(|unit| unit.services.iter().any(|service| service.id == *id));
+    let mut found: Vec<BTreeMap<usize, UnitEdge>> = vec![BTreeMap::new(); units.len()];
+    for edge in graph.edges() {
+        let (Some(from), Some(on)) = (number(&edge.from), number(&edge.to)) else { continue };
+        let (Some(dependant), Some(needed)) = (units.get(from), units.get(on)) else { continue };
+        if from == on || dependant.host != needed.host {
+            continue;
+        }
+        let new = UnitEdge { on, condition: condition(dependant, needed, edge), required: edge.required };
+        if let Some(known) = found.get_mut(from).map(|edges| edges.entry(on).or_insert(new)) {
+            known.condition = known.condition.max(new.condition);
+            known.required |= new.required;
+        }
+    }
+    let next: Vec<BTreeSet<usize>> = found.iter().map(|edges| edges.keys().copied().collect()).collect();
+    let without_circles = |(from, edges): (usize, BTreeMap<usize, UnitEdge>)| {
+        edges.into_values().filter(|edge| !reaches(&next, edge.on, from)).collect()
+    };
+    found.into_iter().enumerate().map(without_circles).collect()
+}
+
+fn condition(dependant: &Unit<'_>, needed: &Unit<'_>, edge: &Edge) -> UnitCondition {
+    if dependant.content == Content::Supervised && needed.content == Content::Supervised {
+        return UnitCondition::Started;
+    }
+    match (edge.condition, needed.content) {
+        (Condition::Started, _) => UnitCondition::Started,
+        (Condition::Completed, Content::Alone) => UnitCondition::Completed,
+        // Without a check nobody ever says that it is healthy.
+        (Condition::Ready, Content::Alone) if super::health::command(needed).is_none() => UnitCondition::Started,
+        (Condition::Ready | Condition::Completed, _) => UnitCondition::Healthy,
+    }
+}
+
+fn reaches(next: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        open.extend(next.get(at).into_iter().flatten().copied().filter(|next| seen.insert(*next)));
+    }
+    false
+}
+
+/// A mount of a container, from `SOURCE:TARGET[:OPTIONS]` or `TARGET` alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Volume {
+    /// A named volume, a path of the machine, or an unnamed volume.
+    pub(super) source: Source,
+    pub(super) target: String,
+    pub(super) read_only: bool,
+    /// Other options: `z`, `Z`, `U`.
+    pub(super) options: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Named(String),
+    Path(PathBuf),
+    Unnamed,
+}
+
+impl Volume {
+    /// A relative path begins at the fleet's directory.
+    pub(super) fn parse(text: &str, directory: &Path) -> Self {
+        let mut parts = text.split(':');
+        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+        let options: Vec<String> = parts.flat_map(|part| part.split(',')).map(str::to_owned).collect();
+        let (source, target) = match second {
+            None => (Source::Unnamed, first),
+            Some(target) if first.starts_with(['.', '/', '~']) => {
+                let path = first.strip_prefix("./").unwrap_or(first);
+                let path = if matches!(path, "." | "") { directory.to_owned() } else { directory.join(path) };
+                (Source::Path(path), target)
+            }
+            Some(target) => (Source::Named(first.to_owned()), target),
+        };
+        let read_only = options.iter().any(|option| option == "ro");
+        let options = options.into_iter().filter(|option| !matches!(option.as_str(), "ro" | "rw" | "")).collect();
+        Self { source, target: target.to_owned(), read_only, options }
+    }
+}
+
+impl Unit<'_> {
+    pub(super) fn volumes(&self, fleet: &Fleet) -> Vec<Volume> {
+        self.container.volumes.iter().map(|text| Volume::parse(text, &fleet.directory)).collect()
+    }
+
+    /// The container's network: its own one, or that of its host.
+    pub(super) fn network(&self) -> String {
+        self.container.network.clone().unwrap_or_else(|| self.host.to_owned())
+    }
+
+    /// Ports that the machine passes on, in the form `[ADDRESS:]PORT:PORT[/PROTOCOL]`: the declared ones, and those of
+    /// supervised services that others may reach.
+    pub(super) fn published(&self) -> Vec<String> {
+        let mut ports = self.container.publish.clone();
+        if self.content == Content::Supervised {
+            let open =
+                |service: &&&Service| !matches!(service.listen.as_deref(), Some("127.0.0.1" | "::1" | "localhost"));
+            for service in self.services.iter().filter(open) {
+                ports.extend(service.port.iter().chain(service.ports.values()).map(|port| format!("{port}:{port}")));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        ports.retain(|port| seen.insert(port.clone()));
+        ports
+    }
+
+    /// The words that the container executes; none when they are the image's own.
+    pub(super) fn command(&self) -> Option<Vec<String>> {
+        let only = self.services.first();
+        match (self.content, only) {
+            (Content::Supervised, Some(first)) => {
+                let mut words = ["masque", "fleet", "up", "--file", super::MANIFEST, "--host", self.host]
+                    .map(str::to_owned)
+                    .to_vec();
+                match self.group {
+                    Some(group) => words.extend(["--group".to_owned(), group.to_owned()]),
+                    None => words.push(first.id.name.clone()),
+                }
+                Some(words)
+            }
+            (Content::Alone, Some(service)) => Some(service.program.command.words()).filter(|words| !words.is_empty()),
+            (_, None) => None,
+        }
+    }
+
+    /// The longest chain of ends within the container, and a little more.
+    pub(super) fn stop_grace(&self, graph: &Graph) -> Duration {
+        let graces = self.services.iter().map(|service| (service.id.clone(), service.stop.grace)).collect();
+        let longest = || self.services.iter().map(|service| service.stop.grace).max().unwrap_or_default();
+        let chain = graph.critical_path(&graces).map_or_else(|_| longest(), |path| path.total);
+        chain + Duration::from_secs(5)
+    }
+
+    /// The sum of a limit over the services, when each of them has one.
+    pub(super) fn sum(&self, limit: impl Fn(&Service) -> Option<u64>) -> Option<u64> {
+        self.services.iter().try_fold(0_u64, |sum, service| Some(sum.saturating_add(limit(service)?)))
+    }
+
+    /// What the container is told by its environment.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        match (self.content, self.services.first()) {
+            (Content::Alone, Some(service)) => service.program.environment.clone(),
+            _ => BTreeMap::from([("MASQUE_HOME".to_owned(), super::inside::HOME.to_owned())]),
+        }
+    }
+
+    /// Memory in bytes, when every service has a limit; Masque's own is added.
+    pub(super) fn memory(&self) -> Option<u64> {
+        let own = if self.content == Content::Supervised { 64 << 20 } else { 0 };
+        self.sum(|service| service.limits.memory_bytes).map(|sum| sum.saturating_add(own))
+    }
+
+    /// Processors with a decimal, when every service has a limit: `1.5`.
+    pub(super) fn processors(&self) -> Option<String> {
+        let milli = self.sum(|service| service.limits.milli_cpus.map(u64::from))?;
+        Some(format!("{}.{:03}", milli / 1000, milli % 1000))
+    }
+
+    /// Processes, when every service has a limit; Masque's own are added.
+    pub(super) fn processes(&self) -> Option<i64> {
+        let own = if self.content == Content::Supervised { 16 } else { 0 };
+        i64::try_from(self.sum(|service| service.limits.processes.map(u64::from))?.saturating_add(own)).ok()
+    }
+
+    /// Open files of each process: the most that any service may have.
+    pub(super) fn open_files(&self) -> Option<i64> {
+        let most = self.services.iter().filter_map(|service| service.limits.open_files).max()?;
+        i64::try_from(most).ok()
+    }
+
+    /// The network of its address: all that share its first two numbers.
+    pub(super) fn subnet(&self) -> Option<String> {
+        let address: std::net::Ipv4Addr = self.container.address.as_ref()?.parse().ok()?;
+        let [first, second, ..] = address.octets();
+        Some(format!("{first}.{second}.0.0/16"))
+    }
+}
