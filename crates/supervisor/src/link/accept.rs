@@ -21,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     connection::converse,
     dial::explained,
-    greeting::exchange,
+    greeting::welcome,
     table::Shared,
     tls::Ends,
     unix::{Socket, check_user},
@@ -109,7 +109,7 @@ async fn welcome_host(shared: Arc<Shared>, ends: Ends, stream: TcpStream, from: 
     let connection: &ServerConnection = stream.get_ref().1;
     let Some(place) = ends.peer(connection.peer_certificates()) else { return };
     let Some(name) = shared.quietly(|table| table.peer(place).map(|peer| peer.name.clone())) else { return };
-    let talked = match exchange(&mut stream, &shared.hello, &[&name], shared.rhythm.lease).await {
+    let talked = match welcome(&mut stream, &shared.hello, &[&name], shared.rhythm.lease).await {
         Ok(_) => {
             is_known.store(true, Ordering::Relaxed);
             converse(&shared, place, stream, begun).await
@@ -146,7 +146,7 @@ async fn welcome_neighbour(shared: Arc<Shared>, mut stream: UnixStream, is_known
     let neighbours = shared.quietly(|table| table.neighbours());
     let names: Vec<&str> = neighbours.iter().map(|(_, name)| name.as_str()).collect();
     let greeted = match check_user(&stream) {
-        Ok(()) => exchange(&mut stream, &shared.hello, &names, shared.rhythm.lease).await,
+        Ok(()) => welcome(&mut stream, &shared.hello, &names, shared.rhythm.lease).await,
         Err(error) => Err(error),
     };
     let place = |name: &String| neighbours.iter().find(|(_, known)| known == name).map(|(place, _)| *place);

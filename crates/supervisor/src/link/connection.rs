@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -44,7 +41,7 @@ where
         number: joined.number,
         outside: shared.quietly(|table| table.peer(place).is_some_and(|peer| peer.route != Route::Unix)),
         lease: Mutex::new(Lease::new(shared.rhythm.lease, begun)),
-        heard: AtomicU64::new(0),
+        heard: watch::Sender::new(0),
     };
     let ended = tokio::select! {
         ended = connection.read(reader, questions) => ended,
@@ -65,7 +62,7 @@ struct Connection<'a> {
     outside: bool,
     lease: Mutex<Lease>,
     /// Number of the last question that was heard.
-    heard: AtomicU64,
+    heard: watch::Sender<u64>,
 }
 
 impl Connection<'_> {
@@ -79,7 +76,9 @@ impl Connection<'_> {
                 return Err(Error::Talk("it answered a question that was never asked".to_owned()));
             }
             match &frame.body {
-                Body::Beat(number) => self.heard.store(*number, Ordering::Relaxed),
+                Body::Beat(number) => {
+                    self.heard.send_replace(*number);
+                }
                 Body::Ask { number, hops } => {
                     questions.send_replace(Question { number: *number, hops: (*hops).min(HOPS) });
                 }
@@ -105,11 +104,16 @@ impl Connection<'_> {
         let mut told = told.subscribe();
         let mut sent = told.borrow_and_update().clone();
         self.say(&mut to, Body::All(BTreeMap::clone(&sent))).await?;
+        let mut heard = self.heard.subscribe();
         let mut beats = interval(self.shared.rhythm.beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let body = tokio::select! {
                 _ = beats.tick() => Body::Beat(self.lease(|lease| lease.ask(Instant::now()))),
+                Ok(()) = heard.changed() => {
+                    heard.borrow_and_update();
+                    Body::Heard
+                }
                 Ok(()) = told.changed() => {
                     let new = told.borrow_and_update().clone();
                     let (states, gone) = difference(&sent, &new);
@@ -127,7 +131,7 @@ impl Connection<'_> {
     }
 
     async fn say(&self, to: &mut (impl AsyncWrite + Unpin), body: Body) -> Result<(), Error> {
-        let frame = Frame { echo: self.heard.load(Ordering::Relaxed), body };
+        let frame = Frame { echo: *self.heard.borrow(), body };
         frame::write(to, &frame, FRAME_BYTES, self.shared.rhythm.lease).await
     }
 

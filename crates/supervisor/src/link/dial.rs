@@ -10,7 +10,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    backoff::Backoff, connection::converse, greeting::exchange, print_host_key, table::Shared, tls::Ends, unix,
+    backoff::Backoff, connection::converse, greeting::introduce, print_host_key, table::Shared, tls::Ends, unix,
 };
 use crate::Error;
 
@@ -59,7 +59,7 @@ async fn once(shared: &Shared, place: usize, target: &Target) -> Result<(), Erro
                 let nobody = ServerName::try_from("masque").map_err(io::Error::other)?;
                 let shaken = TlsConnector::from(ends.client(place)?).connect(nobody, stream);
                 let mut stream = timeout(within, shaken).await.map_err(late)??;
-                exchange(&mut stream, &shared.hello, &[&name], within).await?;
+                introduce(&mut stream, &shared.hello, &name, within).await?;
                 converse(shared, place, stream, begun).await
             };
             talked.await.map_err(|error| explained(error, ends))
@@ -67,7 +67,7 @@ async fn once(shared: &Shared, place: usize, target: &Target) -> Result<(), Erro
         Target::Unix(directory, socket) => {
             let mut stream = unix::connect(directory, socket).await?;
             unix::check_user(&stream)?;
-            exchange(&mut stream, &shared.hello, &[&name], within).await?;
+            introduce(&mut stream, &shared.hello, &name, within).await?;
             converse(shared, place, stream, begun).await
         }
     }

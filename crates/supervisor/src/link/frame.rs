@@ -35,6 +35,8 @@ pub(super) struct Frame {
 pub(super) enum Body {
     /// A question that any later frame of the other side answers.
     Beat(u64),
+    /// Nothing but that the last question was heard.
+    Heard,
     /// All states; whatever is not in here is not known.
     All(BTreeMap<ServiceId, State>),
     /// What changed since.

@@ -53,26 +53,41 @@ impl Hello {
     }
 }
 
-/// Greets and is greeted. The name of the other side, which is one of `names`.
-pub(super) async fn exchange(
+/// The dialling side speaks first. The name of the answering side, which is `name`.
+pub(super) async fn introduce(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    own: &Hello,
+    name: &str,
+    within: Duration,
+) -> Result<(), Error> {
+    frame::write(stream, &Greeting::Hello(own.clone()), GREETING_BYTES, within).await?;
+    match hear(stream, within).await? {
+        Greeting::Refused(why) => Err(Error::Talk(format!("it refused this supervisor: {why}"))),
+        Greeting::Hello(other) => own.misfit(&other, &[name]).map_or(Ok(()), |why| Err(Error::Talk(why))),
+    }
+}
+
+/// The answering side greets back whoever fits. The name of the dialling side, which is one of `names`.
+pub(super) async fn welcome(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     own: &Hello,
     names: &[&str],
     within: Duration,
 ) -> Result<String, Error> {
+    let Greeting::Hello(other) = hear(stream, within).await? else {
+        return Err(Error::Talk("it dialled and refused at once".to_owned()));
+    };
+    if let Some(why) = own.misfit(&other, names) {
+        // That the other side is told is a courtesy; what counts is the refusal.
+        let _ = frame::write(stream, &Greeting::Refused(why.clone()), GREETING_BYTES, within).await;
+        return Err(Error::Talk(why));
+    }
     frame::write(stream, &Greeting::Hello(own.clone()), GREETING_BYTES, within).await?;
+    Ok(other.name)
+}
+
+async fn hear(stream: &mut (impl AsyncRead + Unpin), within: Duration) -> Result<Greeting, Error> {
     let silent = || Error::Talk("it did not greet: is it a supervisor of Masque?".to_owned());
     let greeting = timeout(within, frame::read(stream, GREETING_BYTES)).await.map_err(|_| silent())??;
-    match greeting.ok_or_else(|| Error::Talk("it ended the connection without a greeting".to_owned()))? {
-        Greeting::Refused(why) => Err(Error::Talk(format!("it refused this supervisor: {why}"))),
-        Greeting::Hello(other) => match own.misfit(&other, names) {
-            None => Ok(other.name),
-            Some(why) => {
-                let refused = Greeting::Refused(why.clone());
-                // That the other side is told is a courtesy; what counts is the refusal.
-                let _ = frame::write(stream, &refused, GREETING_BYTES, within).await;
-                Err(Error::Talk(why))
-            }
-        },
-    }
+    greeting.ok_or_else(|| Error::Talk("it ended the connection without a greeting".to_owned()))
 }

@@ -32,6 +32,9 @@ mod teller;
 mod tls;
 mod unix;
 
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use masque_fleet::{

@@ -223,7 +223,7 @@ impl Table {
                 entry.answer = Some(Answer { to, at: Instant::now(), hosts });
                 Ok(Changes::new())
             }
-            Body::Beat(_) | Body::Ask { .. } => Ok(Changes::new()),
+            Body::Beat(_) | Body::Heard | Body::Ask { .. } => Ok(Changes::new()),
         };
         self.pending.extend(changes.map_err(Error::Talk)?);
         Ok(())
