@@ -4,6 +4,8 @@
 
 mod error;
 pub mod link;
+pub mod logs;
 pub mod machine;
+pub mod process;
 
 pub use error::Error;
