@@ -275,11 +275,13 @@ impl Reading {
     fn read_some(&mut self) -> bool {
         let mut chunk = vec![0; CHUNK];
         for _ in 0..CHUNKS {
-            match self.receiver.try_read(&mut chunk) {
+            // The runtime may not have seen yet that there is something to read, so the pipe itself is asked first. The
+            // runtime must be told in the end that it is empty.
+            let read = rustix::io::read(&self.receiver, chunk.as_mut_slice());
+            match read.ok().or_else(|| self.receiver.try_read(&mut chunk).ok()) {
                 // It is held open by this process, so it has no end.
-                Ok(0) => return false,
-                Ok(length) => self.take(chunk.get(..length).unwrap_or_default()),
-                Err(_) => return false,
+                None | Some(0) => return false,
+                Some(length) => self.take(chunk.get(..length).unwrap_or_default()),
             }
         }
         true
