@@ -36,6 +36,21 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in the order of a service's life.
+    pub const ALL: [Self; 11] = [
+        Self::Declared,
+        Self::Blocked,
+        Self::Starting,
+        Self::Ready,
+        Self::Degraded,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Waiting,
+        Self::Completed,
+        Self::Failed,
+        Self::Substituted,
+    ];
+
     /// Whether others can use it.
     #[must_use]
     pub const fn is_usable(self) -> bool {

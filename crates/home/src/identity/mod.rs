@@ -3,6 +3,7 @@
 //! Leaves out how a persona proves that it is the one: see [`crate::handshake`].
 
 mod card;
+mod host;
 mod key;
 mod registry;
 mod store;

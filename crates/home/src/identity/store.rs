@@ -167,6 +167,7 @@ impl Identities {
     pub(crate) fn rewrap(&self) -> Result<usize, Error> {
         let _lock = self.lock()?;
         let mut count = usize::from(self.move_key(&installation_path(&self.directory), &INSTALLATION)?);
+        count += self.rewrap_host_key()?;
         for entry in self.registry()?.entries() {
             let (name, epoch) = (&entry.card.card().name, entry.card.card().key_epoch);
             // Reading it puts a key that a crash left beside its place where it belongs.
@@ -177,7 +178,7 @@ impl Identities {
         Ok(count)
     }
 
-    fn move_key(&self, path: &Path, item: &Item<'_>) -> Result<bool, Error> {
+    pub(super) fn move_key(&self, path: &Path, item: &Item<'_>) -> Result<bool, Error> {
         let Some(moved) = self.vault.rewrap(item, &fs_err::read(path)?)? else { return Ok(false) };
         files::write_private(path, &moved).map(|()| true)
     }
@@ -237,6 +238,14 @@ impl Identities {
         self.directory.join("personas").join(name.as_str()).join("identity.key")
     }
 
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(super) fn host_key_path(&self) -> PathBuf {
+        self.directory.join("host.key")
+    }
+
     fn registry_path(&self) -> PathBuf {
         self.directory.join("registry.json")
     }
@@ -268,7 +277,7 @@ fn key_item(name: &Name, epoch: u64) -> Item<'_> {
     Item { tenant: LOCAL, persona: name.as_str(), item: "identity", version: epoch }
 }
 
-fn read_key(vault: &Vault, item: &Item<'_>, sealed: &[u8]) -> Result<KeyPair, Error> {
+pub(super) fn read_key(vault: &Vault, item: &Item<'_>, sealed: &[u8]) -> Result<KeyPair, Error> {
     let seed = vault.unseal(item, sealed)?;
     let seed: Zeroizing<[u8; 32]> =
         Zeroizing::new(seed.as_slice().try_into().map_err(|_| Error::damaged("a key", "it does not have 32 bytes"))?);
