@@ -1,6 +1,6 @@
 //! What can go wrong in a supervisor and its clients.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -109,4 +109,18 @@ pub enum Error {
     /// A connection to another supervisor was ended, and why.
     #[error("{0}")]
     Talk(String),
+    /// A text is no loopback address and port.
+    #[error("metrics cannot be told on `{address}`: expected a loopback address and port such as 127.0.0.1:9090")]
+    MetricsAddress {
+        /// The text.
+        address: String,
+    },
+    /// The address for metrics cannot be listened on.
+    #[error("cannot tell metrics on {address}: {source}; another program may have it")]
+    MetricsListen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
 }

@@ -6,6 +6,7 @@ mod error;
 pub mod link;
 pub mod logs;
 pub mod machine;
+pub mod metrics;
 pub mod process;
 
 pub use error::Error;

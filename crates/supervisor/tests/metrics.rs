@@ -149,8 +149,13 @@ fn service(id: ServiceId, group: Option<String>, state: State) -> ServiceStatus 
 }
 
 fn snapshot(services: Vec<ServiceStatus>) -> Snapshot {
-    let host =
-        HostStatus { host: "mainpc".to_owned(), reach: Reach::Here, supervisor: Some(1), age: Duration::ZERO, services };
+    let host = HostStatus {
+        host: "mainpc".to_owned(),
+        reach: Reach::Here,
+        supervisor: Some(1),
+        age: Duration::ZERO,
+        services,
+    };
     let peer = PeerStatus {
         name: "pc2".to_owned(),
         host: "pc2".to_owned(),
@@ -171,10 +176,14 @@ fn services_the_supervisor_and_the_link_are_told() {
     let of = |name: &str, service: &str| told.value(&format!("masque_fleet_{name}"), &[("service", service)]);
     assert_eq!((of("service_up", "Router"), of("service_up", "Twin")), (Some(1.0), Some(0.0)));
     let state = |service, state| told.value("masque_fleet_service_state", &[("service", service), ("state", state)]);
-    assert_eq!((state("Router", "ready"), state("Router", "failed"), state("Twin", "blocked")), (Some(1.0), Some(0.0), Some(1.0)));
+    assert_eq!(
+        (state("Router", "ready"), state("Router", "failed"), state("Twin", "blocked")),
+        (Some(1.0), Some(0.0), Some(1.0))
+    );
     assert_eq!(told.value("masque_fleet_service_up", &[("group", "core"), ("host", "mainpc")]), Some(1.0));
-    let figures = ["restarts_total", "ready_seconds", "check_duration_seconds", "memory_bytes", "dropped_log_bytes_total"]
-        .map(|name| of(&format!("service_{name}"), "Router").unwrap());
+    let figures =
+        ["restarts_total", "ready_seconds", "check_duration_seconds", "memory_bytes", "dropped_log_bytes_total"]
+            .map(|name| of(&format!("service_{name}"), "Router").unwrap());
     assert_eq!(figures, [3.0, 0.25, 0.0015, 5_242_880.0, 9.0]);
     assert_eq!(of("service_since_timestamp_seconds", "Router"), Some(1_700_000_000.25));
     assert!(told.value("masque_fleet_supervisor_memory_bytes", &[]).unwrap() > 1e6);
@@ -226,7 +235,8 @@ async fn the_server_tells_this_machine_only_and_nothing_but_get() {
         assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 400"), "{host}: {answer}");
     }
     for method in ["POST", "HEAD", "DELETE", "OPTIONS"] {
-        let request = format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let request =
+            format!("{method} /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         assert!(ask(server.address(), &request).await.starts_with("HTTP/1.1 405"), "{method}");
     }
     let other = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

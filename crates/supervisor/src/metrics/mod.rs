@@ -86,12 +86,9 @@ const OF_SERVICES: [OfService; 10] = [
         "When the service's program was started last.",
         |service| service.started_at.map(|at| seconds_of(at.0)),
     ),
-    (
-        "masque_fleet_service_restarts_total",
-        Kind::Counter,
-        "How often the service was started again.",
-        |service| Some(f64::from(service.restarts)),
-    ),
+    ("masque_fleet_service_restarts_total", Kind::Counter, "How often the service was started again.", |service| {
+        Some(f64::from(service.restarts))
+    }),
     (
         "masque_fleet_service_ready_seconds",
         Kind::Gauge,
@@ -104,12 +101,9 @@ const OF_SERVICES: [OfService; 10] = [
     ("masque_fleet_service_check_duration_seconds", Kind::Gauge, "How long the last check took.", |service| {
         service.last_check.as_ref().map(|check| check.took.as_secs_f64())
     }),
-    (
-        "masque_fleet_service_memory_bytes",
-        Kind::Gauge,
-        "Memory of all processes of the service.",
-        |service| service.memory_bytes.map(whole),
-    ),
+    ("masque_fleet_service_memory_bytes", Kind::Gauge, "Memory of all processes of the service.", |service| {
+        service.memory_bytes.map(whole)
+    }),
     (
         "masque_fleet_service_dropped_log_bytes_total",
         Kind::Counter,

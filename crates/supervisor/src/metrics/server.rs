@@ -32,8 +32,7 @@ impl Metrics {
     /// # Errors
     /// When it is no loopback address, or it cannot be listened on.
     pub async fn start(address: &str, source: Source) -> Result<Self, Error> {
-        let asked: SocketAddr =
-            address.parse().map_err(|_| Error::MetricsAddress { address: address.to_owned() })?;
+        let asked: SocketAddr = address.parse().map_err(|_| Error::MetricsAddress { address: address.to_owned() })?;
         if !asked.ip().is_loopback() {
             return Err(Error::MetricsAddress { address: address.to_owned() });
         }
