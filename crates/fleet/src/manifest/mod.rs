@@ -3,7 +3,21 @@
 //! Owns the formats: `fleet.toml`, lists of agents in YAML, Compose files; variables; the search for scripts. Leaves out
 //! whether the fleet can run on a machine: that is the pre-flight check's.
 
+mod agents;
+mod compose;
+mod draft;
+mod fleet_file;
+mod keys;
+mod merge;
 mod node;
+mod notes;
+mod probe;
+mod resolve;
+mod script;
+mod service;
+mod typed;
+mod units;
+mod variables;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +26,13 @@ use std::{
 
 use masque_types::diagnostic::Diagnostic;
 
-use crate::model::Fleet;
+use crate::{export, import, model::Fleet};
+
+use draft::Draft;
+use fleet_file::{Included, absolute};
+use node::Node;
+use notes::Notes;
+use variables::Scope;
 
 /// Values for `${…}` in the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,7 +80,166 @@ pub fn find(directory: &Path) -> Option<PathBuf> {
 /// Files that one of them includes are read too. All that is wrong is told at once, as far as it can be seen.
 #[must_use]
 pub fn load(paths: &[PathBuf], variables: &Variables) -> Loaded {
-    let _ = variables;
-    let diagnostics = paths.iter().filter_map(|path| node::read(path).err()).collect();
-    Loaded { fleet: None, diagnostics }
+    let mut loader = Loader {
+        draft: Draft::default(),
+        scope: Scope::new(variables),
+        environment: &variables.environment,
+        notes: Notes::default(),
+        carried: None,
+    };
+    let given = |path: &PathBuf| Included { path: path.clone(), host: None, group: None };
+    loader.read(paths.iter().map(given).collect());
+    if let Some(fleet) = loader.carried {
+        let fleet = (!loader.notes.has_errors()).then_some(fleet);
+        return Loaded { fleet, diagnostics: loader.notes.into_sorted() };
+    }
+    let fleet = resolve::resolve(loader.draft, &loader.scope, &mut loader.notes);
+    let fleet = (!loader.notes.has_errors()).then_some(fleet);
+    Loaded { fleet, diagnostics: loader.notes.into_sorted() }
+}
+
+/// The JSON Schema of `fleet.toml`, draft 2020-12.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    keys::schema()
+}
+
+/// Files of a fleet at most: one that includes its own directory's copies would have no end.
+const MAX_FILES: usize = 1000;
+
+struct Loader<'a> {
+    draft: Draft,
+    scope: Scope<'a>,
+    environment: &'a BTreeMap<String, String>,
+    notes: Notes,
+    /// The fleet that an export carries whole.
+    carried: Option<Fleet>,
+}
+
+/// What a file is, by its content.
+enum Format {
+    Fleet,
+    Agents,
+    Compose,
+    /// What [`crate::export`] wrote.
+    Export,
+}
+
+impl Loader<'_> {
+    /// Reads these files, and those that they include.
+    fn read(&mut self, files: Vec<Included>) {
+        let mut trees = Vec::with_capacity(files.len());
+        for file in files {
+            self.draft.sources.push(absolute(&file.path));
+            match node::read(&file.path) {
+                Ok(node) => trees.push((file, node)),
+                Err(fault) => self.notes.push(fault),
+            }
+        }
+        let (exports, trees): (Vec<_>, Vec<_>) =
+            trees.into_iter().partition(|(file, node)| matches!(format_of(file, node), Some(Format::Export)));
+        if let Some((_, node)) = trees.first().filter(|_| !exports.is_empty()) {
+            let message = "this is no export, and the other files are";
+            self.notes.push(node.place.error(message).hint("an export is a whole fleet: start it by itself"));
+        }
+        if !exports.is_empty() {
+            self.read_exports(&exports);
+            return;
+        }
+        // The head of a fleet says what the other files mean.
+        let (fleets, others): (Vec<_>, Vec<_>) =
+            trees.into_iter().partition(|(file, node)| matches!(format_of(file, node), Some(Format::Fleet)));
+        if let Some((file, node)) = fleets.get(1) {
+            let message = "this is the second `fleet.toml` of one fleet";
+            self.notes.push(node.place.error(message).hint("move its services into the first, or start it by itself"));
+            self.draft.sources.retain(|source| *source != absolute(&file.path));
+        }
+        if self.draft.directory.as_os_str().is_empty()
+            && let Some((file, _)) = others.first()
+        {
+            self.draft.directory = absolute(agents::project(&file.path));
+        }
+        for (file, node) in fleets.into_iter().take(1) {
+            let included = fleet_file::read_into(&mut self.draft, &node, &file.path, &mut self.scope, &mut self.notes);
+            self.include(included);
+        }
+        for (file, node) in others {
+            self.read_other(&file, &node);
+        }
+    }
+
+    /// Reads what an export wrote: the fleet that it was made from.
+    fn read_exports(&mut self, exports: &[(Included, Node)]) {
+        let mut files = export::Files::default();
+        let mut description = None;
+        for (file, node) in exports {
+            match fs_err::read_to_string(&file.path) {
+                Ok(text) if is_description(file, node) => description = Some(text),
+                Ok(text) => files.0.extend([(file.path.clone(), text)]),
+                Err(error) => self.notes.push(node.place.error(error.to_string())),
+            }
+        }
+        let fleet = description.map_or_else(|| import::compose(&files), |text| import::description(&text));
+        match (fleet, exports.first()) {
+            (Ok(fleet), _) => self.carried = Some(fleet),
+            (Err(error), Some((_, node))) => {
+                let hint = "write it again with `masque fleet render`, or start the fleet from its own files";
+                self.notes.push(node.place.error(error.to_string()).hint(hint));
+            }
+            (Err(_), None) => {}
+        }
+    }
+
+    /// Reads the files that `fleet.toml` includes. They include nothing themselves.
+    fn include(&mut self, files: Vec<Included>) {
+        for file in files.into_iter().take(MAX_FILES) {
+            let path = absolute(&file.path);
+            if self.draft.sources.contains(&path) {
+                continue;
+            }
+            self.draft.sources.push(path);
+            match node::read(&file.path) {
+                Ok(node) => self.read_other(&file, &node),
+                Err(fault) => self.notes.push(fault),
+            }
+        }
+    }
+
+    fn read_other(&mut self, file: &Included, node: &Node) {
+        match format_of(file, node) {
+            Some(Format::Agents) => agents::read_into(&mut self.draft, node, file, &mut self.notes),
+            Some(Format::Compose) => {
+                compose::read_into(&mut self.draft, node, file, self.environment, &mut self.notes);
+            }
+            Some(Format::Fleet | Format::Export) => {
+                let message = "an included file is a whole fleet itself";
+                self.notes.push(node.place.error(message).hint("include lists of agents and Compose files only"));
+            }
+            None => {
+                let message = "this is no manifest: it has no list of agents and no `services`";
+                let hint = "expected `agents:` with `name` and `script_path`, or a Compose file, or a `fleet.toml`";
+                self.notes.push(node.place.error(message).hint(hint));
+            }
+        }
+    }
+}
+
+fn format_of(file: &Included, node: &Node) -> Option<Format> {
+    if file.path.extension().is_some_and(|ending| ending == "toml") {
+        return Some(Format::Fleet);
+    }
+    if is_description(file, node) || import::is_own_compose(&node.to_json()) {
+        return Some(Format::Export);
+    }
+    if node.get("services").is_some_and(Node::is_map) {
+        return Some(Format::Compose);
+    }
+    let empty_list = node.get("agents").is_some();
+    (agents::is_agents(node) || empty_list).then_some(Format::Agents)
+}
+
+/// Whether this is a fleet as JSON, as containers get it.
+fn is_description(file: &Included, node: &Node) -> bool {
+    let is_json = file.path.extension().is_some_and(|ending| ending == "json");
+    is_json && node.get("sources").is_some() && node.get("services").is_some_and(|services| !services.is_map())
 }

@@ -161,6 +161,12 @@ fn plain_message(message: &str) -> String {
         Some((head, rest)) if head.starts_with("line ") => rest,
         _ => first,
     };
+    if first.starts_with("budget breached") {
+        return format!("it has more than {MAX_NODES} values, once its aliases are put in, or too many aliases");
+    }
+    if first.starts_with("recursion limit") {
+        return format!("nested more than {MAX_DEPTH} deep");
+    }
     // The advice that follows is for programmers.
     let first = first.split_once(", set ").map_or(first, |(fault, _)| fault);
     first.rsplit_once(" at line ").map_or(first, |(front, _)| front).trim_end_matches(',').to_owned()
@@ -275,6 +281,14 @@ impl Node {
         match &self.content {
             Content::Map(entries) => entries,
             _ => &[],
+        }
+    }
+
+    /// The entries to be changed, where this is a mapping.
+    pub(super) const fn entries_mut(&mut self) -> Option<&mut Vec<Entry>> {
+        match &mut self.content {
+            Content::Map(entries) => Some(entries),
+            _ => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Dependency, Fallback, Limits, Logs, Probe, Program, Restart, Stop};
@@ -46,7 +47,7 @@ impl TryFrom<String> for ServiceId {
 }
 
 /// Whether a service is to run on, or to come to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It runs until it is stopped.
@@ -57,7 +58,7 @@ pub enum Kind {
 }
 
 /// When a service is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// With the fleet.
