@@ -1,5 +1,5 @@
 //! What the tests of Masque share: stores on both databases, disks that are too small, sample runs, fake providers,
-//! documents of office programs.
+//! documents of office programs, random fleets.
 //! Leaves out every assertion about a single crate, which stands in that crate's tests.
 
 #[cfg(feature = "store")]
@@ -8,6 +8,8 @@ pub mod database;
 pub mod disk;
 #[cfg(feature = "documents")]
 pub mod documents;
+#[cfg(feature = "fleets")]
+pub mod fleets;
 pub mod providers;
 #[cfg(feature = "store")]
 pub mod sample;

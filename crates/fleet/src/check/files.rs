@@ -8,9 +8,8 @@ use crate::{
 
 /// Services of this machine that cannot be started, with the reason.
 pub(super) fn missing<'a>(fleet: &'a Fleet, world: &World) -> Vec<(&'a ServiceId, String)> {
-    let here = |service: &&Service| world.host.as_ref().is_none_or(|host| service.id.host == *host);
     let lost = |service: &'a Service| {
-        let program = if here(&service) { program_fault(fleet, world, service) } else { None };
+        let program = if world.is_here(service) { program_fault(fleet, world, service) } else { None };
         script_fault(service).or(program).map(|why| (&service.id, why))
     };
     fleet.services.iter().filter_map(lost).collect()
@@ -25,6 +24,9 @@ fn script_fault(service: &Service) -> Option<String> {
 
 /// Whether a service runs in an image that brings its own files.
 fn brings_its_files(fleet: &Fleet, service: &Service) -> bool {
+    if service.program.image.is_some() {
+        return true;
+    }
     let group = service.group.as_ref().and_then(|group| fleet.groups.get(group));
     group.and_then(|group| group.container.as_ref()).is_some_and(|container| container.copy.is_empty())
 }

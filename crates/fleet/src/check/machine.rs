@@ -10,6 +10,7 @@ use crate::model::{Container, Limits, Service};
 pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     memory(scene, report);
     limits(scene, report);
+    images(scene, report);
     for (name, container) in containers(scene) {
         image(scene, name, container, report);
         devices(scene, name, container, report);
@@ -86,12 +87,31 @@ fn containers<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Container> {
 
 fn image(scene: &Scene<'_>, group: &str, container: &Container, report: &mut Report) {
     let Some(images) = &scene.world.images else { return };
-    let builds = container.base.is_some() || !container.copy.is_empty() || container.requirements.is_some();
+    let builds = container.base.is_some()
+        || container.build.is_some()
+        || !container.copy.is_empty()
+        || container.requirements.is_some();
     let needed = if builds { container.base.as_ref() } else { container.image.as_ref() };
     if let Some(image) = needed.filter(|image| !images.contains(*image)) {
         let severity = if builds { Severity::Warning } else { Severity::Error };
         let message = format!("group `{group}`: the engine does not have the image `{image}`");
         report.add(severity, Rule::MissingImage, None, (message, format!("get it with `podman pull {image}`")));
+    }
+}
+
+/// Images of services that have one of their own.
+fn images(scene: &Scene<'_>, report: &mut Report) {
+    let Some(images) = &scene.world.images else { return };
+    for service in scene.services_here() {
+        let built = |service: &Service| {
+            let group = service.group.as_ref().and_then(|group| scene.fleet.groups.get(group)?.container.as_ref());
+            group.is_some_and(|container| container.build.is_some())
+        };
+        if let Some(image) = service.program.image.as_ref().filter(|image| !images.contains(*image) && !built(service))
+        {
+            let message = format!("the engine does not have its image `{image}`");
+            report.error(Rule::MissingImage, Some(&service.id), message, format!("get it with `podman pull {image}`"));
+        }
     }
 }
 

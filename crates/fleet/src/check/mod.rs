@@ -41,8 +41,8 @@ impl<'a> Scene<'a> {
 
     /// The services that are to run on this machine; all of them when nobody knows which host it is.
     fn services_here(&self) -> impl Iterator<Item = &'a Service> {
-        let here = self.world.host.as_deref();
-        self.fleet.services.iter().filter(move |service| here.is_none_or(|host| service.id.host == host))
+        let world = self.world;
+        self.fleet.services.iter().filter(move |service| world.is_here(service))
     }
 }
 

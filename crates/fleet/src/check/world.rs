@@ -48,6 +48,8 @@ pub struct Listener {
 pub struct World {
     /// Which of the fleet's hosts this machine is.
     pub host: Option<String>,
+    /// The groups that are to run here; empty for all of the host.
+    pub groups_here: BTreeSet<String>,
     /// What is at the paths that the fleet names.
     pub entries: BTreeMap<PathBuf, Entry>,
     /// Where programs are, by the value of `PATH` and their name.
@@ -94,8 +96,7 @@ impl World {
             host,
             ..Self::default()
         };
-        let here = |service: &&Service| world.host.as_ref().is_none_or(|host| service.id.host == *host);
-        let services: Vec<_> = fleet.services.iter().filter(here).collect();
+        let services: Vec<_> = fleet.services.iter().filter(|service| world.is_here(service)).collect();
         let wanted: BTreeSet<u16> = services.iter().flat_map(|service| ports(service).into_keys()).collect();
         world.listeners = listeners(&wanted, &fleet.name);
         for service in services {
@@ -105,6 +106,14 @@ impl World {
             world.see(path);
         }
         world
+    }
+
+    /// Whether a service is to run here, as far as anybody knows.
+    #[must_use]
+    pub fn is_here(&self, service: &Service) -> bool {
+        let in_group = || service.group.as_ref().is_some_and(|group| self.groups_here.contains(group));
+        let on_host = self.host.as_ref().is_none_or(|host| service.id.host == *host);
+        on_host && (self.groups_here.is_empty() || in_group())
     }
 
     /// What is at a path; none when nobody looked.

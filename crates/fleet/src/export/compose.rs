@@ -62,7 +62,7 @@ pub fn compose(fleet: &Fleet) -> Files {
 
 fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge], graph: &Graph) -> Map {
     let container = &unit.container;
-    let only = unit.services.first().filter(|_| unit.content == Content::Alone);
+    let only = unit.only();
     let program = only.map(|service| &service.program);
     let account = program.and_then(|program| program.account.as_ref());
     let user = account.map(|account| match &account.group {
@@ -83,7 +83,7 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
         .with("ports", unit.published())
         .with("volumes", Yaml::List(mounts(fleet, unit).into_iter().map(Yaml::from).collect()))
         .with("devices", container.devices.clone())
-        .with("networks", Map::new().with(slug(&unit.network()), joined(unit)))
+        .with("networks", Map::new().with(slug(&unit.network), joined(unit)))
         .with("depends_on", needs(units, edges))
         .with_some("healthcheck", health::of(unit).as_ref().map(healthcheck))
         .with("deploy", resources(unit))
@@ -138,14 +138,11 @@ fn open_files(unit: &Unit<'_>) -> Option<Map> {
 }
 
 fn restart(unit: &Unit<'_>) -> String {
-    match unit.services.first().filter(|_| unit.content == Content::Alone) {
-        None => "unless-stopped".to_owned(),
-        Some(service) => match (service.restart.policy, service.restart.limit) {
-            (RestartPolicy::Never, _) => "no".to_owned(),
-            (RestartPolicy::OnFailure, Some(limit)) => format!("on-failure:{limit}"),
-            (RestartPolicy::OnFailure, None) => "on-failure".to_owned(),
-            (RestartPolicy::Always, _) => "unless-stopped".to_owned(),
-        },
+    match (unit.restart(), unit.only().and_then(|service| service.restart.limit)) {
+        (RestartPolicy::Never, _) => "no".to_owned(),
+        (RestartPolicy::OnFailure, Some(limit)) => format!("on-failure:{limit}"),
+        (RestartPolicy::OnFailure, None) => "on-failure".to_owned(),
+        (RestartPolicy::Always, _) => "unless-stopped".to_owned(),
     }
 }
 
@@ -173,7 +170,7 @@ fn mount(volume: &Volume) -> Map {
 fn networks(units: &[&Unit<'_>]) -> Map {
     let mut networks: BTreeMap<String, Option<String>> = BTreeMap::new();
     for unit in units {
-        let subnet = networks.entry(slug(&unit.network())).or_default();
+        let subnet = networks.entry(slug(&unit.network)).or_default();
         *subnet = subnet.take().or_else(|| unit.subnet());
     }
     networks.into_iter().fold(Map::new(), |map, (name, subnet)| {

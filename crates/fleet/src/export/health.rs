@@ -51,13 +51,9 @@ pub(super) fn command(unit: &Unit<'_>) -> Option<Vec<String>> {
 
 /// Masque inside has its own probe for each service; it is asked for the worst of them.
 fn supervised(unit: &Unit<'_>) -> Vec<String> {
-    let mut words = ["masque", "fleet", "status", "--healthy", "--file", super::MANIFEST, "--host", unit.host]
-        .map(str::to_owned)
-        .to_vec();
-    if let Some(group) = unit.group {
-        words.extend(["--group".to_owned(), group.to_owned()]);
-    }
-    words
+    let status = ["masque", "fleet", "status", "--healthy", "--file", super::MANIFEST];
+    let part = ["--host", unit.host, "--group", unit.own_group()];
+    status.into_iter().chain(part).map(str::to_owned).collect()
 }
 
 /// The words that make a check in an image of somebody else.

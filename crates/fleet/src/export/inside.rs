@@ -13,7 +13,8 @@ pub(super) const HOME: &str = "/var/lib/masque";
 pub(super) const ROOT: &str = "/app";
 
 /// The fleet with the paths of its supervised services as they are in their images: the fleet's directory is `/app`,
-/// and what `copy` names is where it is copied to. As JSON it is what [`MANIFEST`] holds.
+/// and what `copy` names is where it is copied to. Services without a group
+/// get one of their own, named as their container. As JSON it is what [`MANIFEST`] holds.
 #[must_use]
 pub fn inside(fleet: &Fleet) -> Fleet {
     let mut moved = fleet.clone();
@@ -24,6 +25,9 @@ pub fn inside(fleet: &Fleet) -> Fleet {
         for service in &unit.services {
             if let Some(own) = moved.services.iter_mut().find(|own| own.id == service.id) {
                 relocate(own, fleet, &unit.container);
+                // The supervisor inside is told its part by a group.
+                own.group = Some(unit.own_group().to_owned());
+                moved.groups.entry(unit.own_group().to_owned()).or_default();
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     graph::Graph,
-    model::{Check, Fleet, Probe, Service},
+    model::{Check, Fleet, Probe, RestartPolicy, Service},
 };
 
 /// Annotation with the rest of the fleet.
@@ -138,23 +138,36 @@ fn deployment(fleet: &Fleet, pod: &Pod<'_>, graph: &Graph) -> Map {
     let containers: Vec<Map> = pod.units.iter().map(|unit| container(fleet, unit, &mut volumes)).collect();
     let grace = pod.units.iter().map(|unit| unit.stop_grace(graph)).max().unwrap_or_default();
     let labels = selector(pod).with("app.kubernetes.io/part-of", slug(&fleet.name));
+    let task = pod.units.first().copied().filter(|unit| unit.is_task());
+    let restart = task.map(|unit| if unit.restart() == RestartPolicy::Never { "Never" } else { "OnFailure" });
     let spec = Map::new()
         .with("terminationGracePeriodSeconds", Yaml::Number(seconds(grace)))
+        .with_some("restartPolicy", restart)
         .with("containers", Yaml::List(containers.into_iter().map(Yaml::from).collect()))
         .with("volumes", Yaml::List(volumes.declared.into_values().map(Yaml::from).collect()));
     let template = Map::new().with("metadata", Map::new().with("labels", labels)).with("spec", spec);
+    let (api, kind, work) = match task {
+        Some(unit) => ("batch/v1", "Job", job(unit)),
+        None => ("apps/v1", "Deployment", one_at_a_time(pod)),
+    };
     Map::new()
-        .with("apiVersion", "apps/v1")
-        .with("kind", "Deployment")
+        .with("apiVersion", api)
+        .with("kind", kind)
         .with("metadata", metadata(fleet, pod.name.clone()).with("annotations", annotations))
-        .with(
-            "spec",
-            Map::new()
-                .with("replicas", Yaml::Number(1))
-                .with("strategy", Map::new().with("type", "Recreate"))
-                .with("selector", Map::new().with("matchLabels", selector(pod)))
-                .with("template", template),
-        )
+        .with("spec", work.with("template", template))
+}
+
+/// Two of one kind would take each other's ports and volumes.
+fn one_at_a_time(pod: &Pod<'_>) -> Map {
+    Map::new()
+        .with("replicas", Yaml::Number(1))
+        .with("strategy", Map::new().with("type", "Recreate"))
+        .with("selector", Map::new().with("matchLabels", selector(pod)))
+}
+
+fn job(unit: &Unit<'_>) -> Map {
+    let limit = unit.only().and_then(|service| service.restart.limit);
+    Map::new().with_some("backoffLimit", limit.map(|limit| Yaml::Number(limit.into())))
 }
 
 /// The volumes of a pod by their name.
@@ -207,7 +220,7 @@ fn empty() -> Map {
 }
 
 fn container(fleet: &Fleet, unit: &Unit<'_>, volumes: &mut Volumes) -> Map {
-    let only = unit.services.first().filter(|_| unit.content == Content::Alone);
+    let only = unit.only();
     let mut mounts: Vec<Map> = unit.volumes(fleet).iter().map(|volume| volumes.mount(fleet, volume)).collect();
     if unit.content == Content::Supervised {
         let source = || Map::new().with("configMap", Map::new().with("name", description_name(fleet)));

@@ -95,7 +95,7 @@ fn pods(units: &[Unit<'_>]) -> BTreeMap<usize, String> {
 }
 
 fn network_name(fleet: &Fleet, unit: &Unit<'_>) -> String {
-    format!("{}-{}", slug(&fleet.name), slug(&unit.network()))
+    format!("{}-{}", slug(&fleet.name), slug(&unit.network))
 }
 
 fn volume_name(fleet: &Fleet, name: &str) -> String {
@@ -145,11 +145,7 @@ fn run(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     for (name, value) in unit.environment() {
         file.set_words("Environment", [format!("{name}={value}").as_str()]);
     }
-    let Some(program) =
-        unit.services.first().filter(|_| unit.content == Content::Alone).map(|service| &service.program)
-    else {
-        return;
-    };
+    let Some(program) = unit.only().map(|service| &service.program) else { return };
     if let Some(account) = &program.account {
         file.set_argument("User", &account.user);
         if let Some(group) = &account.group {
@@ -169,7 +165,7 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     } else {
         file.set("Network", format!("{}.network", network_name(scene.fleet, unit)));
         for service in &unit.services {
-            file.set("NetworkAlias", slug(&service.id.name));
+            file.set_words("PodmanArgs", [format!("--network-alias={}", slug(&service.id.name)).as_str()]);
         }
         if let Some(address) = &unit.container.address {
             file.set("IP", address);
@@ -232,22 +228,23 @@ fn limits(unit: &Unit<'_>, file: &mut UnitFile) {
     if let Some(processors) = unit.processors() {
         file.set("PodmanArgs", format!("--cpus={processors}"));
     }
-    if let Some(service) = unit.services.first().filter(|_| unit.content == Content::Alone) {
-        file.set("StopSignal", format!("SIG{}", service.stop.signal));
+    if let Some(service) = unit.only() {
+        file.set_words("PodmanArgs", [format!("--stop-signal=SIG{}", service.stop.signal).as_str()]);
     }
 }
 
 fn service(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
-    let only = unit.services.first().filter(|_| unit.content == Content::Alone);
-    let policy = only.map_or(RestartPolicy::Always, |service| service.restart.policy);
-    file.set(
-        "Restart",
-        match policy {
-            RestartPolicy::Never => "no",
-            RestartPolicy::OnFailure => "on-failure",
-            RestartPolicy::Always => "always",
-        },
-    );
+    if unit.is_task() {
+        // Who waits for it waits for its end.
+        file.set("Type", "oneshot");
+        file.set("RemainAfterExit", "yes");
+    }
+    let restart = match unit.restart() {
+        RestartPolicy::Never => "no",
+        RestartPolicy::OnFailure => "on-failure",
+        RestartPolicy::Always => "always",
+    };
+    file.set("Restart", restart);
     let start = unit.services.iter().map(|service| service.ready_within).max().unwrap_or_default();
     file.set("TimeoutStartSec", (seconds(start) + 60).to_string());
     file.set("TimeoutStopSec", seconds(unit.stop_grace(scene.graph)).to_string());

@@ -9,7 +9,7 @@ use std::{
 use super::names::{Names, slug};
 use crate::{
     graph::{Edge, Graph},
-    model::{Condition, Container, Fleet, Service, ServiceId},
+    model::{Condition, Container, Fleet, Kind, RestartPolicy, Service, ServiceId},
 };
 
 /// What runs in a container.
@@ -38,6 +38,9 @@ pub struct Unit<'a> {
     pub container: Container,
     /// The image.
     pub image: String,
+    /// The network that it joins: its own one, otherwise that of the first container of its host that has one, otherwise
+    /// one of the host's name.
+    pub network: String,
 }
 
 /// A need between containers.
@@ -86,9 +89,21 @@ pub fn units(fleet: &Fleet) -> Vec<Unit<'_>> {
         let name = names.unique(own);
         let image = service.program.image.clone().or_else(|| container.image.clone());
         let image = image.unwrap_or_else(|| format!("localhost/{}/{name}:latest", slug(&fleet.name)));
-        found.push(Unit { name, host, group, content, services: vec![service], container, image });
+        let network = container.network.clone().unwrap_or_default();
+        found.push(Unit { name, host, group, content, services: vec![service], container, image, network });
     }
+    join_networks(&mut found);
     found
+}
+
+fn join_networks(units: &mut [Unit<'_>]) {
+    let mut networks: BTreeMap<&str, String> = BTreeMap::new();
+    for unit in units.iter().filter(|unit| !unit.network.is_empty()) {
+        networks.entry(unit.host).or_insert_with(|| unit.network.clone());
+    }
+    for unit in units.iter_mut().filter(|unit| unit.network.is_empty()) {
+        unit.network = networks.get(unit.host).cloned().unwrap_or_else(|| unit.host.to_owned());
+    }
 }
 
 /// For each unit the units that its services need. Needs that would make containers wait for each other in a circle are
@@ -184,9 +199,28 @@ impl Unit<'_> {
         self.container.volumes.iter().map(|text| Volume::parse(text, &fleet.directory)).collect()
     }
 
-    /// The container's network: its own one, or that of its host.
-    pub(super) fn network(&self) -> String {
-        self.container.network.clone().unwrap_or_else(|| self.host.to_owned())
+    /// The group by which the supervisor inside is told what is its own; see [`super::inside`] for services without one.
+    pub(super) fn own_group(&self) -> &str {
+        self.group.unwrap_or(&self.name)
+    }
+
+    /// Whether it comes to its end.
+    pub(super) fn is_task(&self) -> bool {
+        self.only().is_some_and(|service| service.kind == Kind::Task)
+    }
+
+    /// The service of a container without Masque.
+    pub(super) fn only(&self) -> Option<&Service> {
+        self.services.first().copied().filter(|_| self.content == Content::Alone)
+    }
+
+    /// When the container is started again. A task that has come to its end stays there.
+    pub(super) fn restart(&self) -> RestartPolicy {
+        match self.only().map(|service| service.restart.policy) {
+            None => RestartPolicy::Always,
+            Some(RestartPolicy::Always) if self.is_task() => RestartPolicy::OnFailure,
+            Some(policy) => policy,
+        }
     }
 
     /// Ports that the machine passes on, in the form `[ADDRESS:]PORT:PORT[/PROTOCOL]`: the declared ones, and those of
@@ -207,21 +241,11 @@ impl Unit<'_> {
 
     /// The words that the container executes; none when they are the image's own.
     pub(super) fn command(&self) -> Option<Vec<String>> {
-        let only = self.services.first();
-        match (self.content, only) {
-            (Content::Supervised, Some(first)) => {
-                let mut words = ["masque", "fleet", "up", "--file", super::MANIFEST, "--host", self.host]
-                    .map(str::to_owned)
-                    .to_vec();
-                match self.group {
-                    Some(group) => words.extend(["--group".to_owned(), group.to_owned()]),
-                    None => words.push(first.id.name.clone()),
-                }
-                Some(words)
-            }
-            (Content::Alone, Some(service)) => Some(service.program.command.words()).filter(|words| !words.is_empty()),
-            (_, None) => None,
+        if let Some(service) = self.only() {
+            return Some(service.program.command.words()).filter(|words| !words.is_empty());
         }
+        let up = ["masque", "fleet", "up", "--file", super::MANIFEST, "--host", self.host, "--group", self.own_group()];
+        Some(up.map(str::to_owned).to_vec())
     }
 
     /// The longest chain of ends within the container, and a little more.
@@ -239,10 +263,8 @@ impl Unit<'_> {
 
     /// What the container is told by its environment.
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        match (self.content, self.services.first()) {
-            (Content::Alone, Some(service)) => service.program.environment.clone(),
-            _ => BTreeMap::from([("MASQUE_HOME".to_owned(), super::inside::HOME.to_owned())]),
-        }
+        let supervised = || BTreeMap::from([("MASQUE_HOME".to_owned(), super::inside::HOME.to_owned())]);
+        self.only().map_or_else(supervised, |service| service.program.environment.clone())
     }
 
     /// Memory in bytes, when every service has a limit; Masque's own is added.
