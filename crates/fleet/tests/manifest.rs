@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
 use masque_fleet::{
     export,
+    graph::Graph,
     manifest::{self, Loaded, Variables},
     model::{Check, Command, Condition, Fallback, Fleet, Kind, OnLoss, RestartPolicy, ServiceId, Start},
 };
@@ -484,4 +485,44 @@ proptest! {
             prop_assert_eq!(loaded.fleet.is_none(), errors, "{}", text);
         }
     }
+}
+
+/// The example fleet of the repository: every agent, its traps, and nothing to warn about.
+#[test]
+fn the_example_fleet_is_complete() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fleets/ai-system");
+    let loaded = manifest::load(&[directory.join("fleet.toml")], &Variables::default());
+    assert_eq!(shown(&directory, &loaded), "");
+    let fleet = loaded.fleet.unwrap();
+    let (substitutes, agents): (Vec<_>, Vec<_>) = fleet.services.iter().partition(|service| {
+        ["PhiTranslationService", "FixedStreamingTranslation"].contains(&service.id.name.as_str())
+    });
+    let on = |host: &str| agents.iter().filter(|service| service.id.host == host).count();
+    assert_eq!((substitutes.len(), on("mainpc"), on("pc2"), fleet.groups.len()), (2, 59, 30, 16));
+    let missing: Vec<&str> = fleet
+        .services
+        .iter()
+        .filter(|service| service.program.script_file.is_none())
+        .map(|service| service.id.name.as_str())
+        .collect();
+    assert_eq!(missing, ["PhiTranslationService"]);
+    let health = |text: &str| fleet.service(&id(text)).unwrap().health_port();
+    assert_eq!(health("mainpc/SystemDigitalTwin"), Some(7121));
+    assert_eq!(health("mainpc/MemoryOrchestrator"), Some(5576));
+    assert_eq!(health("mainpc/ConsolidatedTranslator"), Some(5563));
+    assert_eq!(health("pc2/AuthenticationAgent"), Some(8116));
+    let of_pc2 = &fleet.service(&id("pc2/UnifiedMemoryReasoningAgent")).unwrap().dependencies;
+    assert_eq!(of_pc2[0].on, id("pc2/MemoryManager"), "there is one on each machine");
+    let across =
+        agents.iter().flat_map(|service| service.dependencies.iter().map(move |needed| (&service.id, &needed.on)));
+    let across: Vec<_> = across.filter(|(from, to)| from.host != to.host).collect();
+    assert!(across.len() >= 5 && across.iter().all(|(from, _)| from.host == "pc2"), "{across:?}");
+    let graph = Graph::of(&fleet);
+    assert_eq!(graph.waves().unwrap().len(), 12);
+    let mut ports: Vec<u16> =
+        fleet.services.iter().flat_map(|service| service.ports.values().copied().chain(service.port)).collect();
+    let all = ports.len();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), all, "both hosts can run on one machine");
 }

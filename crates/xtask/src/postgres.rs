@@ -68,8 +68,8 @@ pub(crate) fn with_server(command: impl Iterator<Item = String>) -> anyhow::Resu
             run.env_remove(name);
         }
     }
-    if env::var_os(python::MCP_VARIABLE).is_none() {
-        run.env(python::MCP_VARIABLE, python::with_mcp_sdk()?);
+    for set in python::SETS.iter().filter(|set| env::var_os(set.variable).is_none()) {
+        run.env(set.variable, set.provide()?);
     }
     if env::var_os(minilm::VARIABLE).is_none() {
         run.env(minilm::VARIABLE, minilm::provide()?);

@@ -10,18 +10,34 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-/// The variable that tells tests which Python has the MCP SDK.
-pub(crate) const MCP_VARIABLE: &str = "MASQUE_TEST_MCP_PYTHON";
-/// The SDK whose servers the client is tested against.
-const MCP_SDK: &str = "mcp==2.3.0";
+/// A package that tests stand on.
+pub(crate) struct Set {
+    /// The variable that tells tests which Python has it.
+    pub(crate) variable: &'static str,
+    /// Name of the virtual environment.
+    name: &'static str,
+    package: &'static str,
+    /// The module that shows that it is there.
+    module: &'static str,
+}
 
-/// A Python with the MCP SDK.
-pub(crate) fn with_mcp_sdk() -> anyhow::Result<PathBuf> {
-    let environment = environment("mcp", MCP_SDK, |python| {
-        let mut check = Command::new(python);
-        check.args(["-c", "import mcp"]).status().is_ok_and(|status| status.success())
-    })?;
-    Ok(environment.join("bin/python"))
+/// All of them.
+pub(crate) const SETS: [Set; 2] = [
+    // The SDK whose servers the client is tested against.
+    Set { variable: "MASQUE_TEST_MCP_PYTHON", name: "mcp", package: "mcp==2.3.0", module: "mcp" },
+    // What the agents of the example fleet answer health checks with.
+    Set { variable: "MASQUE_TEST_FLEET_PYTHON", name: "fleet", package: "pyzmq==27.3.0", module: "zmq" },
+];
+
+impl Set {
+    /// A Python with the package.
+    pub(crate) fn provide(&self) -> anyhow::Result<PathBuf> {
+        let environment = environment(self.name, self.package, |python| {
+            let mut check = Command::new(python);
+            check.args(["-c", &format!("import {}", self.module)]).status().is_ok_and(|status| status.success())
+        })?;
+        Ok(environment.join("bin/python"))
+    }
 }
 
 /// The virtual environment of that name with a package in it; made when `complete` says of its Python that it is not.

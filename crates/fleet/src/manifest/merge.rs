@@ -34,6 +34,19 @@ pub(super) fn over(defaults: &Node, keys: &Node) -> Node {
     Node::new(place.clone(), Content::Map(entries))
 }
 
+/// Takes out of what was put together the probes that have a rhythm and no check, unless the service itself says them.
+pub(super) fn without_idle_probes(mut merged: Node, own: &Node) -> Node {
+    let is_check = |entry: &Entry| CHECKS.contains(&entry.key.as_str());
+    let is_idle = |entry: &Entry| {
+        let probe = matches!(entry.key.as_str(), "ready" | "live") && entry.value.is_map();
+        probe && own.get(&entry.key).is_none() && !entry.value.entries().iter().any(is_check)
+    };
+    if let Some(entries) = merged.entries_mut() {
+        entries.retain(|entry| !is_idle(entry));
+    }
+    merged
+}
+
 /// A probe with another check keeps the rhythm that stands below it, and nothing of the check.
 fn probe(below: &Node, above: &Node) -> Node {
     if !below.is_map() || !above.is_map() {

@@ -287,7 +287,7 @@ impl Whole<'_> {
         ];
         let mut merged = layers.into_iter().flatten().fold(below, |below, above| merge::over(&below, above));
         merged.place = service.place.clone();
-        merged
+        merge::without_idle_probes(merged, &service.keys)
     }
 
     /// The variables of one service. What is wrong with its ports is told when all of it is read.

@@ -1,0 +1,5 @@
+"""Stands in for ChainOfThoughtAgent."""
+
+import agent
+
+agent.main()

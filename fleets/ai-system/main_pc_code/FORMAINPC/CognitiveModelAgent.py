@@ -1,0 +1,5 @@
+"""Stands in for CognitiveModelAgent."""
+
+import agent
+
+agent.main()

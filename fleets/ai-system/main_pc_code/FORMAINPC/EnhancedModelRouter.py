@@ -1,0 +1,5 @@
+"""Stands in for EnhancedModelRouter."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for GoTToTAgent."""
+
+import agent
+
+agent.main()

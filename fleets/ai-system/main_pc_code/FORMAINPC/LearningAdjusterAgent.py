@@ -1,0 +1,5 @@
+"""Stands in for LearningAdjusterAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for LocalFineTunerAgent."""
+
+import agent
+
+agent.main()

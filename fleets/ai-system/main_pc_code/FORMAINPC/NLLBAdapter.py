@@ -1,0 +1,5 @@
+"""Stands in for NLLBAdapter."""
+
+import agent
+
+agent.main()

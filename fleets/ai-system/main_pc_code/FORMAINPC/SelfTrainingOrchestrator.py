@@ -1,0 +1,5 @@
+"""Stands in for SelfTrainingOrchestrator."""
+
+import agent
+
+agent.main()

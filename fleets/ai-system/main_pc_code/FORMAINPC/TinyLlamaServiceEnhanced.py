@@ -1,0 +1,5 @@
+"""Stands in for TinyLlamaService."""
+
+import agent
+
+agent.main()

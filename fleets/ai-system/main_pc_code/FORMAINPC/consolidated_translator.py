@@ -1,0 +1,5 @@
+"""Stands in for ConsolidatedTranslator."""
+
+import agent
+
+agent.main()

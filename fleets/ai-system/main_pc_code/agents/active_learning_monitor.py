@@ -1,0 +1,5 @@
+"""Stands in for ActiveLearningMonitor."""
+
+import agent
+
+agent.main()

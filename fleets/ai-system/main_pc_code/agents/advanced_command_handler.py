@@ -1,0 +1,5 @@
+"""Stands in for AdvancedCommandHandler."""
+
+import agent
+
+agent.main()

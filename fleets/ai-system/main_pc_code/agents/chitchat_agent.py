@@ -1,0 +1,5 @@
+"""Stands in for ChitchatAgent."""
+
+import agent
+
+agent.main()

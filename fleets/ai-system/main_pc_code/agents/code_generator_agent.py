@@ -1,0 +1,5 @@
+"""Stands in for CodeGenerator."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for CoordinatorAgent."""
+
+import agent
+
+agent.main()

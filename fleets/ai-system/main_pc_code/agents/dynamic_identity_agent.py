@@ -1,0 +1,5 @@
+"""Stands in for DynamicIdentityAgent."""
+
+import agent
+
+agent.main()

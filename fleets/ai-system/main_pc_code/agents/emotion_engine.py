@@ -1,0 +1,5 @@
+"""Stands in for EmotionEngine."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for EmotionSynthesisAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for EmpathyAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for Executor."""
+
+import agent
+
+agent.main()

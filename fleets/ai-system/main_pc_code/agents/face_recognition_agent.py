@@ -1,0 +1,5 @@
+"""Stands in for FaceRecognitionAgent."""
+
+import agent
+
+agent.main()

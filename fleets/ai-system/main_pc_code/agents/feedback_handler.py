@@ -1,0 +1,5 @@
+"""Stands in for FeedbackHandler."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for FusedAudioPreprocessor."""
+
+import agent
+
+agent.main()

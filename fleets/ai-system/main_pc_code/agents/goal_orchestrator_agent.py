@@ -1,0 +1,5 @@
+"""Stands in for GoalOrchestratorAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for HumanAwarenessAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for IntentionValidatorAgent."""
+
+import agent
+
+agent.main()

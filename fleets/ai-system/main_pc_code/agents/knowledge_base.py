@@ -1,0 +1,5 @@
+"""Stands in for KnowledgeBase."""
+
+import agent
+
+agent.main()

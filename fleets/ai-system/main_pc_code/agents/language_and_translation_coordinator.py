@@ -1,0 +1,5 @@
+"""Stands in for LanguageAndTranslationCoordinator."""
+
+import agent
+
+agent.main()

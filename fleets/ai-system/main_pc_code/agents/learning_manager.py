@@ -1,0 +1,5 @@
+"""Stands in for LearningManager."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for MemoryManager."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for MetaCognitionAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for ModelManagerAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for MoodTrackerAgent."""
+
+import agent
+
+agent.main()

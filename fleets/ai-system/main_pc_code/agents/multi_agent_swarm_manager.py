@@ -1,0 +1,5 @@
+"""Stands in for MultiAgentSwarmManager."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for FixedStreamingTranslation."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for NLUAgent."""
+
+import agent
+
+agent.main()

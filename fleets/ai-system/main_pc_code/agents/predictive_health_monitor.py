@@ -1,0 +1,5 @@
+"""Stands in for PredictiveHealthMonitor."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for PredictiveLoader."""
+
+import agent
+
+agent.main()

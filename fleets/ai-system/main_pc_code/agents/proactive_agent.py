@@ -1,0 +1,5 @@
+"""Stands in for ProactiveAgent."""
+
+import agent
+
+agent.main()

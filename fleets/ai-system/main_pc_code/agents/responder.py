@@ -1,0 +1,5 @@
+"""Stands in for Responder."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for SessionMemoryAgent."""
+
+import agent
+
+agent.main()

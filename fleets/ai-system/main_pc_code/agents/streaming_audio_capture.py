@@ -1,0 +1,5 @@
+"""Stands in for AudioCapture."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for StreamingInterruptHandler."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for StreamingLanguageAnalyzer."""
+
+import agent
+
+agent.main()

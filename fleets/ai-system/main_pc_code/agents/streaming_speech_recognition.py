@@ -1,0 +1,5 @@
+"""Stands in for StreamingSpeechRecognition."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for StreamingTTSAgent."""
+
+import agent
+
+agent.main()

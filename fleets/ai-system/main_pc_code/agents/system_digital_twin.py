@@ -1,0 +1,5 @@
+"""Stands in for SystemDigitalTwin."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TaskRouter."""
+
+import agent
+
+agent.main()

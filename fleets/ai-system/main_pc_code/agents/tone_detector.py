@@ -1,0 +1,5 @@
+"""Stands in for ToneDetector."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TTSAgent."""
+
+import agent
+
+agent.main()

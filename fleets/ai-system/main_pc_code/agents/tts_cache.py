@@ -1,0 +1,5 @@
+"""Stands in for TTSCache."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TTSConnector."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for UnifiedPlanningAgent."""
+
+import agent
+
+agent.main()

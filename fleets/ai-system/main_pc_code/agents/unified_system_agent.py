@@ -1,0 +1,5 @@
+"""Stands in for UnifiedSystemAgent."""
+
+import agent
+
+agent.main()

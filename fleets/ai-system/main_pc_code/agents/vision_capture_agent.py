@@ -1,0 +1,5 @@
+"""Stands in for VisionCaptureAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for VoiceProfiler."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for VRAMOptimizerAgent."""
+
+import agent
+
+agent.main()

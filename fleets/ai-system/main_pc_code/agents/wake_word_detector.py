@@ -1,0 +1,5 @@
+"""Stands in for WakeWordDetector."""
+
+import agent
+
+agent.main()

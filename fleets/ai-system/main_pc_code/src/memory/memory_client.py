@@ -1,0 +1,5 @@
+"""Stands in for MemoryClient."""
+
+import agent
+
+agent.main()

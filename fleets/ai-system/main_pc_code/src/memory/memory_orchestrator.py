@@ -1,0 +1,5 @@
+"""Stands in for MemoryOrchestrator."""
+
+import agent
+
+agent.main()

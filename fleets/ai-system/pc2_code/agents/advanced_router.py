@@ -1,0 +1,5 @@
+"""Stands in for AdvancedRouter."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for AgentTrustScorer."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for AsyncProcessor."""
+
+import agent
+
+agent.main()

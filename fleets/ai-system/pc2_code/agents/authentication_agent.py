@@ -1,0 +1,5 @@
+"""Stands in for AuthenticationAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for CacheManager."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for ContextManager."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for DreamWorldAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for DreamingModeAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for EpisodicMemoryAgent."""
+
+import agent
+
+agent.main()

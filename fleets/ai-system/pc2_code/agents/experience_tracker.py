@@ -1,0 +1,5 @@
+"""Stands in for ExperienceTracker."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for FileSystemAssistantAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for HealthMonitor."""
+
+import agent
+
+agent.main()

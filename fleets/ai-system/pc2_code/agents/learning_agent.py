@@ -1,0 +1,5 @@
+"""Stands in for LearningAgent."""
+
+import agent
+
+agent.main()

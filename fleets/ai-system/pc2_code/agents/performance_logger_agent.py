@@ -1,0 +1,5 @@
+"""Stands in for PerformanceLoggerAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for ProactiveContextMonitor."""
+
+import agent
+
+agent.main()

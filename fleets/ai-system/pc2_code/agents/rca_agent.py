@@ -1,0 +1,5 @@
+"""Stands in for RCAAgent."""
+
+import agent
+
+agent.main()

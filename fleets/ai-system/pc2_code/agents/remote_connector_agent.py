@@ -1,0 +1,5 @@
+"""Stands in for RemoteConnectorAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for ResourceManager."""
+
+import agent
+
+agent.main()

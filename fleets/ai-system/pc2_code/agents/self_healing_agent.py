@@ -1,0 +1,5 @@
+"""Stands in for SelfHealingAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TaskScheduler."""
+
+import agent
+
+agent.main()

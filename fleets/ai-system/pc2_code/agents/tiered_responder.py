@@ -1,0 +1,5 @@
+"""Stands in for TieredResponder."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TutorAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for TutoringServiceAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for UnifiedErrorAgent."""
+
+import agent
+
+agent.main()

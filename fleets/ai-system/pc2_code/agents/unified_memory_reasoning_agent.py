@@ -1,0 +1,5 @@
+"""Stands in for UnifiedMemoryReasoningAgent."""
+
+import agent
+
+agent.main()

@@ -1,0 +1,5 @@
+"""Stands in for UnifiedUtilsAgent."""
+
+import agent
+
+agent.main()

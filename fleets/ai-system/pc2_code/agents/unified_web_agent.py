@@ -1,0 +1,5 @@
+"""Stands in for UnifiedWebAgent."""
+
+import agent
+
+agent.main()

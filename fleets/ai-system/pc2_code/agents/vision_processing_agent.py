@@ -1,0 +1,5 @@
+"""Stands in for VisionProcessingAgent."""
+
+import agent
+
+agent.main()
