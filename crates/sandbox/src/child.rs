@@ -132,9 +132,12 @@ impl Started {
     }
 }
 
-/// Watches the descriptor of a process.
+/// Watches when a descriptor becomes readable: that of a process, or of anything else. Must be called within a runtime.
+///
+/// # Errors
+/// When the descriptor is of a kind that cannot be watched.
 #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
-pub(crate) fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub fn watch(process: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is open, owned by the result, and never exchanged.
     Ok(unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }?)
 }

@@ -41,7 +41,7 @@ mod sys;
 mod system;
 mod warm;
 
-pub use child::{Child, Exit, Stderr, Stdin, Stdout};
+pub use child::{Child, Exit, Stderr, Stdin, Stdout, watch};
 pub use detached::detach;
 pub use error::Error;
 pub use expansion::Expansion;

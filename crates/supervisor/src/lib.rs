@@ -7,6 +7,7 @@ pub mod link;
 pub mod logs;
 pub mod machine;
 pub mod metrics;
+pub mod probe;
 pub mod process;
 
 pub use error::Error;

@@ -61,7 +61,7 @@ pub enum Check {
     Notify,
     /// The service writes a byte, or closes, the descriptor whose number is in `READY_FD`.
     Descriptor,
-    /// A file exists. A relative path begins at the service's directory.
+    /// A file exists that was made or changed since the start. A relative path begins at the service's directory.
     File(PathBuf),
     /// A line that the service prints matches this regular expression.
     Log(String),

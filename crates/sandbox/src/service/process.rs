@@ -21,6 +21,8 @@ use crate::{Error, child::watch};
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 /// How long one round of killing waits for those that it killed before it looks again.
 const ROUND: Duration = Duration::from_secs(1);
+/// How many parents of a process are looked at.
+const ANCESTORS: usize = 64;
 /// How long a thread may be kept until a killed process can be buried.
 const BURIED_WITHIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -284,6 +286,25 @@ impl ServiceProcess {
             Some(group) => group.processes(),
             None => self.family(table).iter().map(|entry| entry.process).collect(),
         }
+    }
+
+    /// Whether a process belongs to it; none when that has ended, so that nobody knows.
+    #[must_use]
+    pub fn has_member(&self, process: u32) -> Option<bool> {
+        let mut entry = table::entry(process).filter(|entry| !entry.is_dead)?;
+        if let Some(group) = self.group.as_ref().filter(|group| group.tracks()) {
+            return Some(group.processes().contains(&process));
+        }
+        for _ in 0..ANCESTORS {
+            if [entry.process, entry.session, entry.process_group].contains(&self.pid()) {
+                return Some(true);
+            }
+            match table::entry(entry.parent) {
+                Some(parent) => entry = parent,
+                None => break,
+            }
+        }
+        Some(self.mark.as_ref().is_some_and(|mark| mark.is_on(process)))
     }
 
     /// Memory of all its processes in bytes. What they share counts for each of them.

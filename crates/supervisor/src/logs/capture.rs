@@ -103,7 +103,7 @@ impl Capture {
     pub fn open(spec: &LogSpec) -> io::Result<Self> {
         fs_err::create_dir_all(&spec.logs)?;
         fs_err::create_dir_all(&spec.pipes)?;
-        let pipe = spec.pipes.join(super::closed::file_name(&spec.service));
+        let pipe = spec.pipes.join(super::file_name(&spec.service));
         make_pipe(&pipe)?;
         let receiver = OpenOptions::new().read_write(true).open_receiver(&pipe)?;
         // A smaller one is no failure.

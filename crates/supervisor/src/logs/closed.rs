@@ -125,7 +125,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// A name that is one component of a path and not hidden.
-pub(super) fn file_name(service: &str) -> String {
+pub(crate) fn file_name(service: &str) -> String {
     let name: String =
         service.chars().map(|character| if "/\0".contains(character) { '_' } else { character }).collect();
     if name.is_empty() || name.starts_with('.') { format!("_{name}") } else { name }

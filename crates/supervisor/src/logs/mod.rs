@@ -14,5 +14,6 @@ mod read;
 mod splitter;
 
 pub use capture::{Capture, Clock, LogSpec};
+pub(crate) use closed::file_name;
 pub use line::Line;
 pub use read::{read_since, read_tail};
