@@ -13,7 +13,7 @@ use masque_fleet::{
 use super::{
     Action, Input, Resolved, Selection, View,
     order::Order,
-    roster::{Purpose, Roster, Standing, Supply, resolved},
+    roster::{Prospect, Purpose, Roster, Standing, Supply, resolved},
     run::{Binding, Told},
     unit::{Event, Phase, Wanted},
 };
@@ -30,6 +30,8 @@ pub struct Board {
     /// Whether instances were adopted, and what follows was not looked at yet.
     is_adopting: bool,
     seed: u64,
+    /// What can be hoped of each service, as of the last look.
+    prospects: Vec<Prospect>,
 }
 
 impl Board {
@@ -39,14 +41,14 @@ impl Board {
     pub fn new(fleet: &Fleet, owned: impl Fn(&Service) -> bool, seed: u64) -> Self {
         let roster = Roster::new(fleet, owned, seed);
         let order = Order::of(&roster.units);
-        Self { roster, order, now: Duration::ZERO, is_asked: false, is_adopting: false, seed }
+        Self { roster, order, now: Duration::ZERO, is_asked: false, is_adopting: false, seed, prospects: Vec::new() }
     }
 
     /// Takes what happened at `now`, and says what is to be done. Everything that follows from it follows at once.
     pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Action> {
         self.now = self.now.max(now);
         let mut out = Vec::new();
-        let is_adoption = matches!(input, Input::Adopted { .. });
+        let is_adoption = matches!(input, Input::Adopted { .. } | Input::Completed { .. });
         let mut is_news = self.take(input, &mut out);
         if is_adoption {
             self.is_adopting = true;
@@ -58,7 +60,8 @@ impl Board {
             }
             is_news = true;
         }
-        if is_news || std::mem::take(&mut self.is_adopting) {
+        let was_adopting = std::mem::take(&mut self.is_adopting);
+        if is_news || was_adopting {
             self.settle(&mut out);
         }
         out
@@ -120,6 +123,12 @@ impl Board {
                 }
             }
             Input::Adopted { id, instance, pid, ready } => self.adopt(id, instance, pid, ready, out),
+            Input::Completed { id } => {
+                let now = self.now;
+                if let Some(unit) = self.roster.own_mut(&id) {
+                    unit.adopt_end(now);
+                }
+            }
             Input::Redefine(service) => self.redefine(*service),
             Input::Tick => return false,
         }
@@ -252,6 +261,7 @@ impl Board {
         for index in 0..self.roster.units.len() {
             is_changed |= self.roster.mind_dependencies(now, index, out);
         }
+        self.prospects = self.roster.prospects();
         for index in 0..self.roster.units.len() {
             is_changed |= self.end_leaving(index, out);
             is_changed |= self.begin(index, out);
@@ -331,15 +341,18 @@ impl Board {
 
     /// Whether a service starts without an optional dependency that stands so.
     fn can_do_without(&self, id: &ServiceId, on: &ServiceId, standing: Standing) -> bool {
-        match standing {
-            Standing::GivenUp | Standing::Away => true,
-            Standing::Usable | Standing::Coming => false,
-            Standing::Unheard => self.patience(id, on).is_none_or(|end| end <= self.now),
+        if standing == Standing::Coming && self.roster.waits_for(on, id, &mut HashSet::new()) {
+            return true;
+        }
+        match self.roster.prospect(&Supply::Unmet(on.clone(), standing), &self.prospects) {
+            Prospect::Good => false,
+            Prospect::Hopeless => true,
+            Prospect::Uncertain => self.patience(id, on).is_none_or(|end| end <= self.now),
         }
     }
 
-    /// Until when a service that is to start waits for an optional dependency whose supervisor is not heard: as long as
-    /// that one may take to become ready.
+    /// Until when a service that is to start waits for an optional dependency of which nothing certain is known: as long
+    /// as that one may take to become ready.
     fn patience(&self, id: &ServiceId, on: &ServiceId) -> Option<Duration> {
         let unit = self.roster.own(id).filter(|unit| unit.phase == Phase::Blocked)?;
         Some(unit.entered + self.roster.service(on)?.ready_within)
@@ -348,8 +361,7 @@ impl Board {
     /// When the patience of a service that is to start ends next.
     fn patience_end(&self, id: &ServiceId) -> Option<Duration> {
         let unmet = self.unmet(id).into_iter();
-        let unheard = unmet.filter(|(_, standing)| *standing == Standing::Unheard);
-        let ends = unheard.filter_map(|(on, _)| self.patience(id, &on));
+        let ends = unmet.filter_map(|(on, _)| self.patience(id, &on));
         ends.filter(|end| *end > self.now).min()
     }
 

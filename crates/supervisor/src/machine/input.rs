@@ -195,6 +195,11 @@ pub enum Input {
         /// Whether it had become ready.
         ready: bool,
     },
+    /// An earlier supervisor saw this task come to its end with success. Told like `Adopted`; else it is run again.
+    Completed {
+        /// Which service.
+        id: ServiceId,
+    },
     /// From its next start on the service is like this. A service that is not known yet is added to those of this board.
     Redefine(Box<Service>),
     /// Time passed.

@@ -49,6 +49,17 @@ pub(super) enum Standing {
     Unheard,
 }
 
+/// What can be hoped of a service that is waited for; the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Prospect {
+    /// It comes, or is tried.
+    Good,
+    /// It hangs on another supervisor that is not heard, or does not say what it waits for.
+    Uncertain,
+    /// It waits for what was given up and for which nothing stands in, or for itself.
+    Hopeless,
+}
+
 /// For what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -190,7 +201,7 @@ impl Roster {
             if !seen.insert(id) {
                 continue;
             }
-            match self.standing(id, condition, purpose) {
+            match self.standing(id, self.condition_for(id, condition), purpose) {
                 Standing::Usable => return Some(Supply::Met(Supplier::Service(id.clone()))),
                 Standing::Away if !self.comes_on_demand(id) => {}
                 Standing::Coming | Standing::Away => return Some(Supply::Unmet(id.clone(), Standing::Coming)),
@@ -203,6 +214,82 @@ impl Roster {
             }
         }
         None
+    }
+
+    /// What a service that stands in has to meet: a service that stands in for a task has to be ready.
+    pub(super) fn condition_for(&self, id: &ServiceId, condition: Condition) -> Condition {
+        match condition {
+            Condition::Completed if !self.is_task(id) => Condition::Ready,
+            condition => condition,
+        }
+    }
+
+    /// Whether a service comes to an end by itself.
+    pub(super) fn is_task(&self, id: &ServiceId) -> bool {
+        self.service(id).is_some_and(|service| service.kind == Kind::Task)
+    }
+
+    /// Whether an own service waits for another one, over others perhaps.
+    pub(super) fn waits_for<'a>(
+        &'a self,
+        id: &'a ServiceId,
+        other: &ServiceId,
+        seen: &mut HashSet<&'a ServiceId>,
+    ) -> bool {
+        let Some(unit) = self.own(id).filter(|unit| unit.phase == Phase::Blocked && seen.insert(id)) else {
+            return false;
+        };
+        unit.latest().dependencies.iter().any(|dependency| match self.supply(id, dependency, Purpose::Start) {
+            Supply::Unmet(on, Standing::Coming) => {
+                on == *other || self.service(&on).is_some_and(|service| self.waits_for(&service.id, other, seen))
+            }
+            _ => false,
+        })
+    }
+
+    /// What can be hoped of each own service, in their order: the best that does not contradict itself.
+    pub(super) fn prospects(&self) -> Vec<Prospect> {
+        let is_blocked = |unit: &Unit| unit.phase == Phase::Blocked;
+        let first = |unit: &Unit| if is_blocked(unit) { Prospect::Hopeless } else { Prospect::Good };
+        let mut prospects: Vec<Prospect> = self.units.iter().map(first).collect();
+        let blocked: Vec<(usize, Vec<Supply>)> = self
+            .units
+            .iter()
+            .enumerate()
+            .filter(|(_, unit)| is_blocked(unit))
+            .map(|(index, unit)| {
+                let required = unit.latest().dependencies.iter().filter(|it| it.required);
+                (index, required.map(|it| self.supply(&unit.service.id, it, Purpose::Start)).collect())
+            })
+            .collect();
+        loop {
+            let mut is_changed = false;
+            for (index, supplies) in &blocked {
+                let worst = supplies.iter().map(|supply| self.prospect(supply, &prospects)).max();
+                let worst = worst.unwrap_or(Prospect::Good);
+                if let Some(prospect) = prospects.get_mut(*index).filter(|prospect| worst < **prospect) {
+                    *prospect = worst;
+                    is_changed = true;
+                }
+            }
+            if !is_changed {
+                return prospects;
+            }
+        }
+    }
+
+    /// What can be hoped of a dependency.
+    pub(super) fn prospect(&self, supply: &Supply, prospects: &[Prospect]) -> Prospect {
+        match supply {
+            Supply::Met(_) | Supply::Unmet(_, Standing::Usable) => Prospect::Good,
+            Supply::Unmet(_, Standing::GivenUp | Standing::Away) => Prospect::Hopeless,
+            Supply::Unmet(_, Standing::Unheard) => Prospect::Uncertain,
+            Supply::Unmet(on, Standing::Coming) => match self.own_index(on) {
+                Some(index) => prospects.get(index).copied().unwrap_or(Prospect::Good),
+                None if self.other(on).is_some_and(|it| it.state == Some(State::Blocked)) => Prospect::Uncertain,
+                None => Prospect::Good,
+            },
+        }
     }
 
     /// Whether a service that does not run is started as soon as it has to stand in.
@@ -341,8 +428,8 @@ fn standing_elsewhere(other: &Other, condition: Condition) -> Standing {
         return if other.given_up { Standing::GivenUp } else { Standing::Unheard };
     };
     let is_usable = match condition {
-        Condition::Started => matches!(state, State::Starting | State::Ready | State::Degraded | State::Completed),
-        Condition::Ready => matches!(state, State::Ready | State::Degraded | State::Completed),
+        Condition::Started if state == State::Starting => !other.given_up,
+        Condition::Started | Condition::Ready => matches!(state, State::Ready | State::Degraded | State::Completed),
         Condition::Completed => state == State::Completed,
     };
     if is_usable {

@@ -194,7 +194,6 @@ impl Unit {
             (Phase::Waiting { until }, Event::Due) if until <= now => self.enter(now, Phase::Blocked),
             (Phase::Failed { retry: Some(retry) }, Event::Due) if retry <= now && self.is_to_run() => {
                 self.half_open = true;
-                self.missing = None;
                 self.enter(now, Phase::Blocked);
             }
             _ => {}
@@ -230,6 +229,14 @@ impl Unit {
         }
     }
 
+    /// Takes over that it came to its end under an earlier supervisor.
+    pub(super) fn adopt_end(&mut self, now: Duration) {
+        if self.phase == Phase::Declared && self.service.kind == Kind::Task {
+            "came to its end before this supervisor".clone_into(&mut self.note);
+            self.enter(now, Phase::Completed);
+        }
+    }
+
     /// Puts it where it stands when nothing of it runs and nothing failed: waiting for what it needs, or at rest.
     pub(super) fn rest(&mut self, now: Duration) {
         self.again = false;
@@ -238,8 +245,11 @@ impl Unit {
             (false, Wanted::Down) => Phase::Stopped,
             (false, _) => Phase::Declared,
         };
-        if phase == Phase::Stopped {
-            self.forget_failures();
+        match phase {
+            Phase::Stopped => self.forget_failures(),
+            // Nobody needs it any more; who does later finds it as if it had not been tried.
+            Phase::Declared => (self.given_up, self.half_open) = (false, false),
+            _ => {}
         }
         self.enter(now, phase);
     }
@@ -256,9 +266,9 @@ impl Unit {
     /// so until it is ready.
     pub(super) fn start_again(&mut self, now: Duration) {
         self.failures.forget();
-        self.half_open = false;
+        // What is not there is tried once: it may be there by now.
+        self.half_open = self.missing.is_some();
         self.alarmed = false;
-        self.missing = None;
         "is to be started again".clone_into(&mut self.note);
         if self.is_live() {
             self.again = true;
@@ -290,7 +300,7 @@ impl Unit {
     pub(super) fn align(&mut self, now: Duration, out: &mut Vec<Action>) -> bool {
         let before = self.phase;
         match (self.phase, self.is_to_run()) {
-            (Phase::Declared | Phase::Stopped | Phase::Blocked, true) if self.missing.is_some() => {
+            (Phase::Declared | Phase::Stopped | Phase::Blocked, true) if self.missing.is_some() && !self.half_open => {
                 self.give_up(now, self.missing.clone().unwrap_or_default(), out);
             }
             (Phase::Declared | Phase::Stopped, true) | (Phase::Blocked | Phase::Waiting { .. }, false) => {

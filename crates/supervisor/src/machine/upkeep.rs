@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use masque_fleet::model::{Dependency, Kind, OnLoss, ServiceId};
+use masque_fleet::model::{Dependency, OnLoss, ServiceId};
 
 use super::{
     Action, Resolved,
@@ -87,6 +87,7 @@ impl Roster {
         if unit.service.reload_signal.is_some() {
             // A program that is still starting may not be able to take the signal yet.
             if unit.phase != Phase::Up {
+                binding.is_there();
                 return Consequence::Nothing;
             }
             binding.is_there();
@@ -107,16 +108,13 @@ impl Roster {
     fn has_what_was_told(&self, dependency: &Dependency, binding: &Binding) -> bool {
         match &binding.told {
             Told::Supplier(Supplier::Service(id)) => {
-                self.standing(id, dependency.condition, Purpose::Keep) == Standing::Usable || self.is_done_once(id)
+                // What a task did stays done while it does it again.
+                let condition = self.condition_for(id, dependency.condition);
+                self.standing(id, condition, Purpose::Keep) == Standing::Usable || self.is_task(id)
             }
             Told::Supplier(Supplier::Environment(_)) | Told::Absent => true,
             Told::Unsure => false,
         }
-    }
-
-    /// Whether it is a task: what it did stays done while it does it again.
-    fn is_done_once(&self, id: &ServiceId) -> bool {
-        self.service(id).is_some_and(|service| service.kind == Kind::Task)
     }
 
     /// What a running service is told about its dependencies.

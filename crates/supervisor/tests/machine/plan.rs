@@ -1,0 +1,279 @@
+//! Random fleets, and what their programs do wrong. Leaves out running them.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use masque_fleet::model::{
+    Backoff, Check, Command, Condition, Dependency, Fallback, Fleet, Kind, Limits, Logs, OnLoss, Probe, Program,
+    Restart, RestartPolicy, Service, ServiceId, Start, Stop,
+};
+use proptest::{collection::vec, prelude::*, sample::select};
+
+/// A whole test case.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub services: Vec<ServicePlan>,
+    /// What happens from outside, and when.
+    pub chaos: Vec<(u64, Chaos)>,
+}
+
+/// A service and its program.
+#[derive(Debug, Clone)]
+pub struct ServicePlan {
+    pub host: usize,
+    pub is_task: bool,
+    pub is_standby: bool,
+    pub is_missing: bool,
+    pub needs: Vec<Need>,
+    pub fallback: Vec<StandIn>,
+    pub is_probed: bool,
+    pub reloads: bool,
+    pub start_ms: u64,
+    pub stop_ms: u64,
+    pub limit: u32,
+    /// What its first instances do; those after them are good.
+    pub mishaps: Vec<Mishap>,
+}
+
+/// A dependency on an earlier service.
+#[derive(Debug, Clone)]
+pub struct Need {
+    pub on: prop::sample::Index,
+    pub is_early: bool,
+    pub is_required: bool,
+    pub on_loss: OnLoss,
+    pub grace_ms: u64,
+    pub fallback: Vec<StandIn>,
+}
+
+#[derive(Debug, Clone)]
+pub enum StandIn {
+    Nothing,
+    Service(prop::sample::Index),
+}
+
+/// What one instance does wrong.
+#[derive(Debug, Clone)]
+pub enum Mishap {
+    None,
+    CannotStart,
+    NeverReady,
+    Crash {
+        after_ms: u64,
+        code: i32,
+    },
+    /// It stops to answer.
+    Hang {
+        after_ms: u64,
+    },
+    /// It says that it is not well, and later that it is.
+    Lie {
+        after_ms: u64,
+    },
+    /// It does not listen to the signal.
+    Deaf,
+}
+
+/// What happens from outside.
+#[derive(Debug, Clone)]
+pub enum Chaos {
+    Kill(prop::sample::Index),
+    Restart(prop::sample::Index),
+    Down(prop::sample::Index),
+    Up(prop::sample::Index),
+    DownAll(usize),
+    UpAll(usize),
+    Partition,
+    Heal,
+    /// The supervisor dies, and another one takes over after this time.
+    Supervisor {
+        host: usize,
+        gap_ms: u64,
+    },
+}
+
+pub fn plans(hosts: usize, with_chaos: bool) -> impl Strategy<Value = Plan> {
+    let chaos = if with_chaos { 0..8_usize } else { 0..1 };
+    (vec(services(hosts, with_chaos), 1..8), vec((0..3000_u64, chaos_of(hosts)), chaos))
+        .prop_map(|(services, chaos)| Plan { services, chaos })
+}
+
+fn services(hosts: usize, with_chaos: bool) -> impl Strategy<Value = ServicePlan> {
+    let mishaps = if with_chaos { 0..5_usize } else { 0..1 };
+    let kind = (0..hosts, prop::bool::weighted(0.15), prop::bool::weighted(0.25), prop::bool::weighted(0.1));
+    let edges = (vec(needs(), 0..3), vec(stand_ins(), 0..3));
+    let program = (prop::bool::weighted(0.8), any::<bool>(), 0..300_u64, 0..80_u64, 1..4_u32);
+    (kind, edges, program, vec(mishap(), mishaps)).prop_map(move |(kind, (needs, fallback), program, mishaps)| {
+        let (host, is_task, is_standby, is_missing) = kind;
+        let (is_probed, reloads, start_ms, stop_ms, limit) = program;
+        let is_standby = is_standby && !is_task && with_chaos;
+        let is_missing = is_missing && with_chaos;
+        ServicePlan {
+            host,
+            is_task,
+            is_standby,
+            is_missing,
+            needs,
+            fallback,
+            is_probed,
+            reloads,
+            start_ms,
+            stop_ms,
+            limit,
+            mishaps,
+        }
+    })
+}
+
+fn needs() -> impl Strategy<Value = Need> {
+    let losses = select(vec![OnLoss::Ignore, OnLoss::Restart, OnLoss::Stop]);
+    let grace = select(vec![0, 0, 30, 500_u64]);
+    (
+        any::<prop::sample::Index>(),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.7),
+        losses,
+        grace,
+        vec(stand_ins(), 0..2),
+    )
+        .prop_map(|(on, is_early, is_required, on_loss, grace_ms, fallback)| Need {
+            on,
+            is_early,
+            is_required,
+            on_loss,
+            grace_ms,
+            fallback,
+        })
+}
+
+fn stand_ins() -> impl Strategy<Value = StandIn> {
+    prop_oneof![3 => any::<prop::sample::Index>().prop_map(StandIn::Service), 1 => Just(StandIn::Nothing)]
+}
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    prop_oneof![
+        Just(Mishap::None),
+        Just(Mishap::CannotStart),
+        Just(Mishap::NeverReady),
+        (0..600_u64, 0..2_i32).prop_map(|(after_ms, code)| Mishap::Crash { after_ms, code }),
+        (0..600_u64).prop_map(|after_ms| Mishap::Hang { after_ms }),
+        (0..600_u64).prop_map(|after_ms| Mishap::Lie { after_ms }),
+        Just(Mishap::Deaf),
+    ]
+}
+
+fn chaos_of(hosts: usize) -> impl Strategy<Value = Chaos> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        3 => index().prop_map(Chaos::Kill),
+        2 => index().prop_map(Chaos::Restart),
+        1 => index().prop_map(Chaos::Down),
+        1 => index().prop_map(Chaos::Up),
+        1 => (0..hosts).prop_map(Chaos::DownAll),
+        1 => (0..hosts).prop_map(Chaos::UpAll),
+        1 => Just(Chaos::Partition),
+        1 => Just(Chaos::Heal),
+        2 => (0..hosts, 0..400_u64).prop_map(|(host, gap_ms)| Chaos::Supervisor { host, gap_ms }),
+    ]
+}
+
+/// The definition that a plan means.
+pub fn fleet(plan: &Plan) -> Fleet {
+    let ids: Vec<ServiceId> = plan.services.iter().enumerate().map(|(number, service)| id(number, service)).collect();
+    let services = plan.services.iter().enumerate().map(|(number, it)| service(number, it, &ids, &plan.services));
+    Fleet { name: "test".to_owned(), services: services.collect(), ..Fleet::default() }
+}
+
+pub fn id(number: usize, plan: &ServicePlan) -> ServiceId {
+    ServiceId::new(format!("host{}", plan.host), format!("s{number}"))
+}
+
+fn service(number: usize, plan: &ServicePlan, ids: &[ServiceId], all: &[ServicePlan]) -> Service {
+    let stand_ins = |list: &[StandIn]| -> Vec<Fallback> {
+        let to_fallback = |it: &StandIn| match it {
+            StandIn::Nothing => Fallback::Environment(BTreeMap::from([("ALONE".to_owned(), "1".to_owned())])),
+            StandIn::Service(index) => Fallback::Service(index.get(ids).clone()),
+        };
+        list.iter().map(to_fallback).collect()
+    };
+    let dependency = |need: &Need| {
+        let on = need.on.index(number);
+        let condition = match (all[on].is_task, need.is_early) {
+            (true, _) => Condition::Completed,
+            (false, true) => Condition::Started,
+            (false, false) => Condition::Ready,
+        };
+        Dependency {
+            condition,
+            required: need.is_required,
+            on_loss: need.on_loss,
+            grace: ms(need.grace_ms),
+            fallback: stand_ins(&need.fallback),
+            ..Dependency::on(ids[on].clone())
+        }
+    };
+    let needs: &[Need] = if number == 0 { &[] } else { &plan.needs };
+    let mut dependencies: Vec<Dependency> = needs.iter().map(dependency).collect();
+    dependencies.sort_by(|a, b| a.on.cmp(&b.on));
+    dependencies.dedup_by(|a, b| a.on == b.on);
+    Service {
+        kind: if plan.is_task { Kind::Task } else { Kind::Service },
+        start: if plan.is_standby { Start::Standby } else { Start::Always },
+        dependencies,
+        ready: (plan.is_probed && !plan.is_task).then(probe),
+        live: (plan.is_probed && !plan.is_task).then(probe),
+        fallback: stand_ins(&plan.fallback),
+        reload_signal: plan.reloads.then(|| "HUP".to_owned()),
+        restart: Restart { limit: Some(plan.limit), ..plain(ids[number].clone()).restart },
+        ..plain(ids[number].clone())
+    }
+}
+
+/// A service without anything special.
+pub fn plain(id: ServiceId) -> Service {
+    Service {
+        id,
+        group: None,
+        description: None,
+        kind: Kind::Service,
+        start: Start::Always,
+        program: Program {
+            command: Command::Exec(vec!["true".to_owned()]),
+            script: None,
+            script_file: None,
+            directory: PathBuf::from("/"),
+            environment: BTreeMap::new(),
+            pass: Vec::new(),
+            account: None,
+            umask: None,
+            image: None,
+        },
+        listen: None,
+        port: None,
+        ports: BTreeMap::new(),
+        dependencies: Vec::new(),
+        ready: None,
+        ready_within: ms(1000),
+        live: None,
+        restart: Restart {
+            policy: RestartPolicy::Always,
+            backoff: Backoff { first: ms(10), max: ms(200), stable_after: ms(2000) },
+            limit: Some(3),
+            window: ms(2000),
+            retry_after: Some(ms(1000)),
+        },
+        stop: Stop { signal: "TERM".to_owned(), grace: ms(100) },
+        limits: Limits::default(),
+        logs: Logs::default(),
+        required: true,
+        fallback: Vec::new(),
+        reload_signal: None,
+    }
+}
+
+pub fn probe() -> Probe {
+    Probe { failures: 2, successes: 1, ..Probe::new(Check::Tcp("127.0.0.1:1".to_owned())) }
+}
+
+pub fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
