@@ -11,7 +11,7 @@ use super::{
     node::{Content, Entry, Node, Place},
     notes::{Notes, nearest},
     resolve::is_name,
-    typed::Placed,
+    shapes::Placed,
 };
 
 /// The keys of an agent, and what they are called in `fleet.toml`.

@@ -6,7 +6,7 @@ use crate::model::{Container, Group, Host};
 
 use super::{
     node::{Content, Node, Place},
-    typed::Placed,
+    shapes::Placed,
 };
 
 /// A fleet as its files say it.

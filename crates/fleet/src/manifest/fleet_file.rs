@@ -11,7 +11,8 @@ use super::{
     notes::Notes,
     resolve::{NAME_HINT, is_name},
     script::clean,
-    typed::{Placed, Short, read},
+    shapes::{Placed, Short},
+    typed::read,
     variables::Scope,
 };
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::model::{Condition, Kind, OnLoss, RestartPolicy, Start};
 
 use super::{
-    typed::{Placed, Short},
+    shapes::{Placed, Short},
     units::{Bytes, Mask, Port, Span},
 };
 

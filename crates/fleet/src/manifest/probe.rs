@@ -10,7 +10,7 @@ use super::{
     keys::{CHECKS, CommandKeys, GrpcKeys, HttpKeys, ProbeKeys, StatusKeys, TargetKeys, Values, ZmqKeys},
     node::Place,
     notes::Notes,
-    typed::{Placed, Short},
+    shapes::{Placed, Short},
     units::Port,
 };
 

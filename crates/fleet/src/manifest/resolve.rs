@@ -13,7 +13,8 @@ use super::{
     notes::{Notes, suggestion},
     script::Roots,
     service::{self, Ports, Surroundings},
-    typed::{Placed, Short, read},
+    shapes::{Placed, Short},
+    typed::read,
     variables::Scope,
 };
 

@@ -14,7 +14,7 @@ use super::{
     notes::{Notes, suggestion},
     probe::{self, Target},
     script::{Roots, clean},
-    typed::{Placed, Short},
+    shapes::{Placed, Short},
 };
 
 /// Signals that a service can be told.

@@ -18,7 +18,7 @@ use super::{
     fleet_file::{Included, absolute},
     node::{Content, Entry, Node, Place},
     notes::{Notes, nearest},
-    typed::Placed,
+    shapes::Placed,
 };
 
 /// What a service of a Compose file becomes, while its keys are read.
