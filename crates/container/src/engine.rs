@@ -116,6 +116,11 @@ impl Engine {
         Ok(Self { api, info: Arc::new(info(socket, version, system)) })
     }
 
+    /// The engine's own interface.
+    pub(crate) fn api(&self) -> &Docker {
+        &self.api
+    }
+
     /// What it says about itself.
     #[must_use]
     pub fn info(&self) -> &EngineInfo {
@@ -214,7 +219,7 @@ impl Engine {
     }
 
     /// The digest of an image, which stays the same whatever its name comes to mean, and what it declares.
-    async fn image(&self, name: &str) -> Result<(String, ImageConfig), Error> {
+    pub(crate) async fn image(&self, name: &str) -> Result<(String, ImageConfig), Error> {
         let found = match self.api.inspect_image(name).await {
             Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {
                 let program = match self.info.kind {
@@ -309,7 +314,7 @@ impl Engine {
         removed.unwrap_or(Err(last)).map_err(failed)
     }
 
-    fn failed(&self, doing: &'static str) -> impl Fn(ApiError) -> Error {
+    pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(ApiError) -> Error {
         let engine = self.info.to_string();
         move |source| Error::Engine { engine: engine.clone(), doing, source: Box::new(source) }
     }

@@ -53,6 +53,14 @@ pub enum Error {
         /// The command that gets it.
         command: String,
     },
+    /// An instruction of a build failed.
+    #[error("image `{image}` could not be built: {problem}; mend its instructions, or what they copy")]
+    Build {
+        /// The image.
+        image: String,
+        /// What the engine said.
+        problem: String,
+    },
     /// A path cannot be mounted.
     #[error("container path {path}: {problem}", path = path.display())]
     Path {

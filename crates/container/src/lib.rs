@@ -1,8 +1,9 @@
 //! Containers of Podman and Docker as a place for programs, through their API.
 //!
 //! Owns: finding the engine, the container with its mounts and limits, programs in it over three pipes each, the pool
-//! that shares containers, and the removal of what dead owners left. Leaves out personas and policies; it knows images,
-//! paths and limits only. It never pulls or builds an image.
+//! that shares containers, the removal of what dead owners left; and, apart from these, containers that run on, with their
+//! images, networks and volumes. Leaves out personas and policies; it knows images, paths and limits only. It never fetches
+//! an image.
 //!
 //! How it works: the engine makes a container without capabilities, with a read-only root and without network, whose
 //! first process is the `masque` executable, mounted read-only together with the loader and the libraries that it
@@ -24,6 +25,7 @@ mod places;
 mod pool;
 mod protocol;
 mod request;
+mod service;
 mod session;
 mod spec;
 
@@ -32,6 +34,7 @@ pub use engine::{Engine, EngineInfo, EngineKind, Found, service_command};
 pub use error::Error;
 pub use libraries::{libraries_of_this_process, masque_words};
 pub use pool::{Lease, Pool, Sharing};
+pub use service::{BuildSpec, Masque, Mount, MountSource, NetworkJoin, ServiceSpec, ServiceState, Started};
 pub use session::{Exit, Session, Stderr, Stdin, Stdout};
 pub use spec::{ContainerSpec, Exec, Guard, Network, User};
 

@@ -18,6 +18,9 @@ use crate::{
 /// service with less than all rights may set. What holds is the limit of the container.
 const USER_PROCESSES: u64 = 16_384;
 
+/// Open files of a process whose limit nobody says.
+const OPEN_FILES: u64 = 1 << 20;
+
 /// What the engine is asked to make.
 pub(crate) fn request(
     engine: &Engine,
@@ -84,7 +87,7 @@ fn host_config(
         memory_swap: Some(memory),
         pids_limit: Some(i64::from(spec.pids)),
         nano_cpus: spec.milli_cpus.map(|thousandths| i64::from(thousandths) * 1_000_000),
-        ulimits: Some(limits(engine, spec)?),
+        ulimits: Some(limits(engine, Some(spec.open_files), Some(spec.pids.into()))?),
         // Podman's API does not choose a runtime, see `Engine::start`.
         runtime: spec.runtime.clone().filter(|_| engine.info().kind == EngineKind::Docker),
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
@@ -94,14 +97,19 @@ fn host_config(
     })
 }
 
-fn limits(engine: &Engine, spec: &ContainerSpec) -> Result<Vec<ResourcesUlimits>, Error> {
+pub(crate) fn limits(
+    engine: &Engine,
+    open_files: Option<u64>,
+    processes: Option<u64>,
+) -> Result<Vec<ResourcesUlimits>, Error> {
     let limit =
         |name: &str, value: i64| ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) };
     let most = |resource| rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
-    let files = whole("open files", spec.open_files.min(most(Resource::Nofile)))?;
-    let mut limits = vec![limit("core", 0), limit("nofile", files)];
+    // Podman's own default is more than a service with less than all rights may set.
+    let files = open_files.unwrap_or(OPEN_FILES).min(most(Resource::Nofile));
+    let mut limits = vec![limit("core", 0), limit("nofile", whole("open files", files)?)];
     if engine.info().kind == EngineKind::Podman {
-        let processes = USER_PROCESSES.max(spec.pids.into()).min(most(Resource::Nproc));
+        let processes = USER_PROCESSES.max(processes.unwrap_or_default()).min(most(Resource::Nproc));
         limits.push(limit("nproc", whole("processes", processes)?));
     }
     Ok(limits)
@@ -162,7 +170,7 @@ fn volume_name(name: &str) -> Result<&str, Error> {
     })
 }
 
-fn whole(what: &'static str, value: u64) -> Result<i64, Error> {
+pub(crate) fn whole(what: &'static str, value: u64) -> Result<i64, Error> {
     i64::try_from(value).map_err(|_| Error::Value { what, problem: format!("{value} is more than any engine takes") })
 }
 

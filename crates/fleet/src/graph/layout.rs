@@ -6,7 +6,7 @@ use super::Graph;
 use crate::model::{Fleet, Service, ServiceId};
 
 /// Width of a service's box.
-pub(super) const WIDTH: usize = 176;
+pub(super) const WIDTH: usize = 208;
 /// Height of a service's box.
 pub(super) const HEIGHT: usize = 34;
 /// Space between boxes of services.

@@ -61,14 +61,18 @@ impl Graph {
     #[must_use]
     pub fn without(fleet: &Fleet, missing: &BTreeSet<ServiceId>) -> Self {
         let roster = Roster::of(fleet, missing);
-        let mut graph = Self {
-            services: fleet.services.iter().map(|service| service.id.clone()).collect(),
-            numbers: fleet.services.iter().enumerate().map(|(number, service)| (service.id.clone(), number)).collect(),
-            edges: Vec::new(),
-            fallback_edges: Vec::new(),
-            out: vec![Vec::new(); fleet.services.len()],
-            into: vec![Vec::new(); fleet.services.len()],
-        };
+        let mut numbers = BTreeMap::new();
+        let mut services: Vec<ServiceId> = Vec::new();
+        // A name that is there twice is a fault that the check tells; here the first one counts.
+        for service in &fleet.services {
+            numbers.entry(service.id.clone()).or_insert_with(|| {
+                services.push(service.id.clone());
+                services.len() - 1
+            });
+        }
+        let empty = vec![Vec::new(); services.len()];
+        let mut graph =
+            Self { services, numbers, edges: Vec::new(), fallback_edges: Vec::new(), out: empty.clone(), into: empty };
         let startable = fleet.services.iter().filter(|service| roster.is_there(&service.id));
         for (service, dependency) in startable.flat_map(|one| one.dependencies.iter().map(move |need| (one, need))) {
             let edge = |to: &ServiceId| Edge {

@@ -41,7 +41,7 @@ impl<'a> Roster<'a> {
     /// The services of a fleet. Those whose script was not found are missing, and so are the given ones.
     #[must_use]
     pub fn of(fleet: &'a Fleet, missing: &BTreeSet<ServiceId>) -> Self {
-        let services: HashMap<_, _> = fleet.services.iter().map(|service| (&service.id, service)).collect();
+        let services: HashMap<_, _> = fleet.services.iter().rev().map(|service| (&service.id, service)).collect();
         let lost = |service: &&Service| service.program.script.is_some() && service.program.script_file.is_none();
         let lost = fleet.services.iter().filter(lost).map(|service| service.id.clone());
         Self { services, missing: lost.chain(missing.iter().cloned()).collect() }
