@@ -1,6 +1,6 @@
 """A stand-in for any agent of the fleet.
 
-It answers `{"action": "health_check"}` on its health port, and can be told to be slow, to fail, to hang or to lie:
+It answers `{"action": "health_check"}` on its health port and nowhere else, and can be told to be slow, to fail, to hang or to lie:
 by a JSON object in the variable AGENT_BEHAVIOUR, in the file HOST.NAME.json of the directory AGENT_CONTROL, or, while
 it runs, by the request `{"action": "control", "set": {…}}`.
 
@@ -87,19 +87,21 @@ def serve(behaviour):
 
     context = zmq.Context()
     poller = zmq.Poller()
+    asked_here = {}
     address = os.environ.get("AGENT_LISTEN", "0.0.0.0")
-    ports = {os.environ.get("PORT"), os.environ.get("AGENT_HEALTH_PORT"), str(behaviour.get("take_port", ""))}
-    for port in ports - {None, ""}:
+    health = os.environ.get("AGENT_HEALTH_PORT") or os.environ.get("PORT")
+    for port in {os.environ.get("PORT"), health, str(behaviour.get("take_port", ""))} - {None, ""}:
         socket = context.socket(zmq.REP)
         socket.linger = 0
         socket.bind(f"tcp://{address}:{port}")
         poller.register(socket, zmq.POLLIN)
+        asked_here[socket] = port == health
     stamp("ready")
     print(f"{NAME}: ready", flush=True)
     while True:
         for socket, _ in poller.poll(crash_in(behaviour)):
             hangs = behaviour.get("hang")
-            answer = reply(socket.recv(), behaviour)
+            answer = reply(socket.recv(), behaviour, asked_here[socket])
             if hangs:
                 # Without an answer the socket takes no further request.
                 poller.unregister(socket)
@@ -109,7 +111,7 @@ def serve(behaviour):
         crash(behaviour)
 
 
-def reply(request, behaviour):
+def reply(request, behaviour, is_health_port):
     try:
         request = json.loads(request)
         action = request.get("action")
@@ -118,8 +120,9 @@ def reply(request, behaviour):
     if action == "control":
         behaviour.update(request.get("set", {}))
         return {"status": "ok", "behaviour": behaviour}
-    if action == "health_check":
-        return {"status": behaviour["status"], "name": NAME, "pid": os.getpid(), "instance": os.environ.get("MASQUE_INSTANCE")}
+    if action == "health_check" and is_health_port:
+        instance = os.environ.get("MASQUE_INSTANCE")
+        return {"status": behaviour["status"], "name": NAME, "pid": os.getpid(), "instance": instance}
     if action == "environment":
         return {"status": "ok", "environment": dict(os.environ)}
     return {"status": "error", "error": f"unknown action {action!r}"}

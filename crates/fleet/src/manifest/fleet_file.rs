@@ -113,8 +113,9 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 }
 
 fn host(keys: HostKeys, notes: &mut Notes) -> Host {
-    let address = keys.address;
-    let link = keys.link.and_then(|link| {
+    // An empty variable says nothing.
+    let address = keys.address.filter(|address| !address.is_empty());
+    let link = keys.link.filter(|link| !link.value.is_empty()).and_then(|link| {
         let whole = match (link.value.parse::<u16>(), &address) {
             (Ok(port), Some(address)) => Some(format!("{address}:{port}")),
             (Ok(_), None) => None,
@@ -128,7 +129,7 @@ fn host(keys: HostKeys, notes: &mut Notes) -> Host {
         }
         whole
     });
-    let key = keys.key.filter(|key| {
+    let key = keys.key.filter(|key| !key.value.is_empty()).filter(|key| {
         let digits = key.value.strip_prefix("ed25519:").unwrap_or_default();
         let good = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         if !good {
