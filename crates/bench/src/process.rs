@@ -133,6 +133,11 @@ pub(crate) fn high_water_bytes(process: &str) -> Option<u64> {
     status_bytes(process, "VmHWM:")
 }
 
+/// The memory that a living process has now; 0 when it is gone.
+pub(crate) fn resident_bytes(id: u32) -> u64 {
+    status_bytes(&id.to_string(), "VmRSS:").unwrap_or(0)
+}
+
 fn status_bytes(process: &str, field: &str) -> Option<u64> {
     let status = fs_err::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
