@@ -127,7 +127,7 @@ impl Places {
             return Ok(program);
         }
         let mut cargo = process::inherited("cargo");
-        cargo.args(["install", "--quiet", "--locked", "--no-default-features", HORUST, "--root"]).arg(&root);
+        cargo.args(["install", "--quiet", "--locked", HORUST, "--root"]).arg(&root);
         if process::succeeds(&mut cargo) { Ok(program) } else { Err(format!("{HORUST} cannot be built here")) }
     }
 
