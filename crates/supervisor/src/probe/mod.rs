@@ -11,6 +11,7 @@ mod file;
 mod grpc;
 mod hooks;
 mod http;
+mod listening;
 mod notify;
 mod prober;
 mod rhythm;

@@ -9,7 +9,7 @@ use std::{
 use masque_fleet::model::{Check, Command, Http, Probe};
 use masque_sandbox::service::ServiceProcess;
 
-use super::{Begin, Hooks, command, grpc, hooks::Source, http, rhythm::Rhythm, tcp, zmq::Zmq};
+use super::{Begin, Hooks, command, grpc, hooks::Source, http, listening, rhythm::Rhythm, tcp, zmq::Zmq};
 use crate::{
     machine::{Outcome, Which},
     process::Surroundings,
@@ -65,6 +65,17 @@ impl Prober {
         Self { probe: probe.clone(), question, surroundings }
     }
 
+    /// The port that is asked.
+    fn port(&self) -> Option<u16> {
+        let address = match &self.question {
+            Question::Tcp(address) | Question::Grpc { address, .. } => address,
+            Question::Http(request) => &request.address,
+            Question::Zmq(zmq) => zmq.address(),
+            Question::Exec(_) | Question::Said(_) => return None,
+        };
+        address.rsplit_once(':')?.1.parse().ok()
+    }
+
     /// Asks once; none when the service can only say it itself.
     pub async fn check_once(&mut self) -> Option<Checked> {
         let (begun, timeout) = (Instant::now(), self.probe.timeout);
@@ -90,11 +101,25 @@ impl Prober {
             return listen(source, &process, tell).await;
         }
         let mut rhythm = Rhythm::new(&self.probe, begin);
+        let mut opening = self.port();
         loop {
-            tokio::time::sleep(rhythm.wait()).await;
+            wait(&mut rhythm, &mut opening).await;
             let Some(checked) = self.check_once().await else { return };
             rhythm.checked(matches!(checked.outcome, Outcome::Healthy | Outcome::Degraded(_)));
             tell(checked);
+        }
+    }
+}
+
+/// Waits for the next check. A starting service that begins to listen is asked at once.
+async fn wait(rhythm: &mut Rhythm, opening: &mut Option<u16>) {
+    let pause = tokio::time::sleep(rhythm.wait());
+    let Some(port) = opening.filter(|_| rhythm.is_starting()) else { return pause.await };
+    tokio::select! {
+        () = pause => {}
+        () = listening::opens(port) => {
+            *opening = None;
+            rhythm.hurry();
         }
     }
 }

@@ -44,6 +44,18 @@ impl Rhythm {
         }
     }
 
+    /// Whether the service is not known to be ready yet.
+    pub(super) const fn is_starting(&self) -> bool {
+        self.starting.is_some()
+    }
+
+    /// Asks often again: something has happened.
+    pub(super) fn hurry(&mut self) {
+        if let Some((wait, _)) = &mut self.starting {
+            *wait = FIRST;
+        }
+    }
+
     /// How long to wait before the next check.
     pub(super) fn wait(&mut self) -> Duration {
         match &mut self.starting {

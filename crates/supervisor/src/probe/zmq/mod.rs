@@ -43,6 +43,11 @@ impl Zmq {
         Self { address: address.to_owned(), request, expect: expect.to_vec(), kept: None }
     }
 
+    /// Whom it asks: `address:port`.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks once. When the future is dropped, so is the connection.
     pub(super) async fn check(&mut self) -> Outcome {
         match self.ask().await {
