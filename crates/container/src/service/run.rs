@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
     errors::Error as ApiError,
-    models::{ContainerStateStatusEnum, Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest},
+    exec::{StartExecOptions, StartExecResults},
+    models::{ContainerStateStatusEnum, ExecConfig, Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder,
-        StartContainerOptions, StopContainerOptionsBuilder,
+        StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
 use futures::StreamExt as _;
@@ -35,6 +36,8 @@ pub struct ServiceState {
     pub is_running: bool,
     /// Its first process, as this machine numbers it.
     pub process: Option<u32>,
+    /// Its address in the network that it joined.
+    pub address: Option<String>,
     /// How its first process ended, when it did.
     pub exit_code: Option<i64>,
     /// Its labels.
@@ -151,6 +154,9 @@ impl Engine {
             found => found.map_err(self.failed("look at a container"))?,
         };
         let state = found.state.unwrap_or_default();
+        let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address =
+            networks.into_values().filter_map(|network| network.ip_address).find(|address| !address.is_empty());
         let labels: HashMap<_, _> = found.config.and_then(|config| config.labels).unwrap_or_default();
         let is_running = state.running.unwrap_or_default();
         let has_ended = state.status == Some(ContainerStateStatusEnum::EXITED);
@@ -159,9 +165,52 @@ impl Engine {
             id: found.id.unwrap_or_default(),
             is_running,
             process: process.filter(|_| is_running),
+            address,
             exit_code: state.exit_code.filter(|_| has_ended),
             labels: labels.into_iter().collect(),
         }))
+    }
+
+    /// Waits until the first process of a container has ended, and gives its exit code.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    pub async fn service_end(&self, name: &str) -> Result<i64, Error> {
+        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let mut ends = std::pin::pin!(self.api().wait_container(name, Some(options)));
+        match ends.next().await {
+            Some(Ok(end)) => Ok(end.status_code),
+            Some(Err(ApiError::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(self.failed("wait for a container")(error)),
+            None => Err(Error::Gone),
+        }
+    }
+
+    /// Executes a program in a running container, without input and without reading what it prints, and gives its exit
+    /// code.
+    ///
+    /// # Errors
+    /// When the engine refuses, or there is no such program.
+    pub async fn execute_in_service(&self, name: &str, words: Vec<String>) -> Result<i64, Error> {
+        let failed = self.failed("execute a program in a container");
+        let config = ExecConfig { cmd: Some(words), attach_stdout: Some(true), ..ExecConfig::default() };
+        let made = self.api().create_exec(name, config).await.map_err(&failed)?;
+        let started = self.api().start_exec(&made.id, None::<StartExecOptions>).await.map_err(&failed)?;
+        if let StartExecResults::Attached { mut output, .. } = started {
+            while let Some(part) = output.next().await {
+                part.map_err(&failed)?;
+            }
+        }
+        let found = self.api().inspect_exec(&made.id).await.map_err(&failed)?;
+        Ok(found.exit_code.unwrap_or(-1))
+    }
+
+    /// The engine's id of an image, which changes when it is built anew.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn image_id(&self, name: &str) -> Result<String, Error> {
+        Ok(self.image(name).await?.0)
     }
 
     /// The last lines that a container printed.

@@ -6,7 +6,7 @@ use super::{
     Content, Files, Unit,
     frame::{definitions, frame},
     health::{self, Health, seconds},
-    inside::{HOME, MANIFEST, inside},
+    inside::{HOME, MANIFEST, description, description_name},
     names::slug,
     units::{self, Source, UnitCondition, UnitEdge, Volume},
     yaml::{Map, Yaml},
@@ -21,7 +21,8 @@ pub(crate) const FRAME_KEY: &str = "x-masque";
 /// Label of a container with the definitions of its services.
 pub(crate) const SERVICE_LABEL: &str = "masque.services";
 
-/// A Compose file for each host, `compose.HOST.yaml`, and the `fleet.json` that is mounted into the containers.
+/// A Compose file for each host, `compose.HOST.yaml`, and the descriptions of the fleet that are mounted into the
+/// containers.
 ///
 /// A container of a group waits only for the start of those that it needs: inside, each service waits for the services
 /// that it needs and not for whole groups.
@@ -29,7 +30,7 @@ pub(crate) const SERVICE_LABEL: &str = "masque.services";
 pub fn compose(fleet: &Fleet) -> Files {
     let units = units::units(fleet);
     let graph = Graph::of(fleet);
-    let edges = units::edges(&units, &graph);
+    let edges = units::unit_edges(&units, &graph);
     let mut files = Files::default();
     let mut hosts: Vec<&str> = units.iter().map(|unit| unit.host).collect();
     hosts.sort_unstable();
@@ -41,6 +42,9 @@ pub fn compose(fleet: &Fleet) -> Files {
         let mut members = Vec::new();
         for (_, (unit, edges)) in own {
             services = services.with(unit.name.clone(), service(fleet, unit, &units, edges, &graph));
+            if unit.content == Content::Supervised {
+                files.add(description_name(unit), description(fleet, unit));
+            }
             members.push(unit);
         }
         let document: Yaml = Map::new()
@@ -56,7 +60,6 @@ pub fn compose(fleet: &Fleet) -> Files {
             "# Made by `masque fleet render --to compose`. `masque fleet render --to dockerfiles` makes the images.\n";
         files.add(format!("compose.{}.yaml", slug(host)), format!("{head}{}", document.document()));
     }
-    files.add("fleet.json", super::frame::json(&inside(fleet)));
     files
 }
 
@@ -83,7 +86,8 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
         .with("ports", unit.published())
         .with("volumes", Yaml::List(mounts(fleet, unit).into_iter().map(Yaml::from).collect()))
         .with("devices", container.devices.clone())
-        .with("networks", Map::new().with(slug(&unit.network), joined(unit)))
+        .with_some("network_mode", unit.network.is_none().then_some("host"))
+        .with("networks", joined(unit))
         .with("depends_on", needs(units, edges))
         .with_some("healthcheck", health::of(unit).as_ref().map(healthcheck))
         .with("deploy", resources(unit))
@@ -95,9 +99,9 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
 }
 
 fn joined(unit: &Unit<'_>) -> Map {
-    let mut aliases: Vec<String> = unit.services.iter().map(|service| slug(&service.id.name)).collect();
-    aliases.dedup();
-    Map::new().with("aliases", aliases).with_some("ipv4_address", unit.container.address.clone())
+    let Some(network) = &unit.network else { return Map::new() };
+    let settings = Map::new().with("aliases", unit.aliases()).with_some("ipv4_address", unit.container.address.clone());
+    Map::new().with_even_empty(slug(network), Yaml::from(settings))
 }
 
 fn needs(units: &[Unit<'_>], edges: &[UnitEdge]) -> Map {
@@ -149,7 +153,10 @@ fn restart(unit: &Unit<'_>) -> String {
 fn mounts(fleet: &Fleet, unit: &Unit<'_>) -> Vec<Map> {
     let mut all: Vec<Map> = unit.volumes(fleet).iter().map(mount).collect();
     if unit.content == Content::Supervised {
-        let description = Map::new().with("type", "bind").with("source", "./fleet.json").with("target", MANIFEST);
+        let description = Map::new()
+            .with("type", "bind")
+            .with("source", format!("./{}", description_name(unit)))
+            .with("target", MANIFEST);
         all.push(description.with("read_only", Yaml::Bool(true)));
         all.push(Map::new().with("type", "volume").with("source", "masque-state").with("target", HOME));
     }
@@ -170,8 +177,10 @@ fn mount(volume: &Volume) -> Map {
 fn networks(units: &[&Unit<'_>]) -> Map {
     let mut networks: BTreeMap<String, Option<String>> = BTreeMap::new();
     for unit in units {
-        let subnet = networks.entry(slug(&unit.network)).or_default();
-        *subnet = subnet.take().or_else(|| unit.subnet());
+        if let Some(network) = &unit.network {
+            let subnet = networks.entry(slug(network)).or_default();
+            *subnet = subnet.take().or_else(|| unit.subnet());
+        }
     }
     networks.into_iter().fold(Map::new(), |map, (name, subnet)| {
         let pool = subnet.map(|subnet| Yaml::List(vec![Map::new().with("subnet", subnet).into()]));

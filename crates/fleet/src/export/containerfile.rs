@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use super::{
     Content, Files, Unit,
     frame::json,
-    inside::{HOME, MANIFEST, ROOT, inside},
+    inside::{HOME, MANIFEST, ROOT, description, description_name},
     names::slug,
     units::units,
 };
@@ -16,7 +16,8 @@ const PYTHON: &str = "docker.io/library/python:3.13-slim";
 /// The same where nothing runs Python.
 const DEBIAN: &str = "docker.io/library/debian:stable-slim";
 
-/// `Containerfile.base`, a `Containerfile.GROUP` for each group, and the `fleet.json` that they copy. They are built
+/// `Containerfile.base`, a `Containerfile.GROUP` for each group, and the descriptions of the fleet that they
+/// copy. They are built
 /// with the fleet's directory as context, in which this export has to be `.masque`, with the `masque` executable in it.
 #[must_use]
 pub fn dockerfiles(fleet: &Fleet) -> Files {
@@ -25,8 +26,8 @@ pub fn dockerfiles(fleet: &Fleet) -> Files {
     files.add("Containerfile.base", base(fleet));
     for unit in &units {
         files.add(format!("Containerfile.{}", unit.name), group(fleet, unit));
+        files.add(description_name(unit), description(fleet, unit));
     }
-    files.add("fleet.json", json(&inside(fleet)));
     files.add("build.sh", script(fleet, &units));
     files
 }
@@ -37,7 +38,8 @@ fn is_built(unit: &Unit<'_>) -> bool {
 }
 
 /// Name of the base image.
-pub(super) fn base_image(fleet: &Fleet) -> String {
+#[must_use]
+pub fn base_image(fleet: &Fleet) -> String {
     format!("localhost/{}/base:latest", slug(&fleet.name))
 }
 
@@ -98,7 +100,8 @@ fn group(fleet: &Fleet, unit: &Unit<'_>) -> String {
         let _ =
             writeln!(text, "RUN {}", list(["ln", "-sfn", shown(target).as_str(), shown(link).as_str()], Marks::Run));
     }
-    let _ = writeln!(text, "COPY {}", list([".masque/fleet.json", MANIFEST], Marks::Copy));
+    let own = format!(".masque/{}", description_name(unit));
+    let _ = writeln!(text, "COPY {}", list([own.as_str(), MANIFEST], Marks::Copy));
     for port in ports(unit) {
         let _ = writeln!(text, "EXPOSE {port}");
     }

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::units::{Content, units};
+use super::{
+    frame::json,
+    names::slug,
+    units::{Content, Unit, units},
+};
 use crate::model::{Check, Command, Container, Fleet, Service};
 
 /// Where the fleet's description stands inside of every container.
 pub const MANIFEST: &str = "/etc/masque/fleet.json";
 /// Where Masque keeps its data inside: a volume that all containers of a host share, over which they see each other.
-pub(super) const HOME: &str = "/var/lib/masque";
+pub const HOME: &str = "/var/lib/masque";
 /// Where the fleet's directory is inside, unless `copy` says something else.
 pub(super) const ROOT: &str = "/app";
 
@@ -32,6 +36,30 @@ pub fn inside(fleet: &Fleet) -> Fleet {
         }
     }
     moved
+}
+
+/// The name of the file that an export writes for the supervisor of a container.
+pub(super) fn description_name(unit: &Unit<'_>) -> String {
+    match unit.network {
+        None => "fleet.json".to_owned(),
+        Some(_) => format!("fleet.{}.json", unit.name),
+    }
+}
+
+/// The fleet as the supervisor of one container reads it, as JSON. In a network of their own, services of other
+/// containers are found by their address there.
+#[must_use]
+pub fn description(fleet: &Fleet, unit: &Unit<'_>) -> String {
+    let mut moved = inside(fleet);
+    let others = units(fleet).into_iter().filter(|other| other.name != unit.name && other.host == unit.host);
+    for other in others.filter(|other| other.network.is_some() && unit.network.is_some()) {
+        for (service, alias) in other.services.iter().zip(other.services.iter().map(|service| slug(&service.id.name))) {
+            if let Some(known) = moved.services.iter_mut().find(|known| known.id == service.id) {
+                known.listen = Some(other.container.address.clone().unwrap_or(alias));
+            }
+        }
+    }
+    json(&moved)
 }
 
 fn relocate(service: &mut Service, fleet: &Fleet, container: &Container) {

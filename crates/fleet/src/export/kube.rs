@@ -249,7 +249,7 @@ fn container(fleet: &Fleet, unit: &Unit<'_>, volumes: &mut Volumes) -> Map {
         .with("ports", ports(unit))
         .with("volumeMounts", Yaml::List(mounts.into_iter().map(Yaml::from).collect()))
         .with("resources", resources(unit))
-        .with_some("securityContext", only.and_then(|service| run_as(service)))
+        .with_some("securityContext", only.and_then(run_as))
         .with_some("startupProbe", startup(unit))
         .with_some("readinessProbe", readiness(unit))
         .with_some("livenessProbe", only.and_then(|service| service.live.as_ref()).and_then(probe))

@@ -19,12 +19,12 @@ mod units;
 mod yaml;
 
 pub use compose::compose;
-pub use containerfile::dockerfiles;
+pub use containerfile::{base_image, dockerfiles};
 pub use files::Files;
-pub use inside::{MANIFEST, inside};
+pub use inside::{HOME, MANIFEST, description, inside};
 pub use kube::kube;
 pub use quadlet::quadlet;
-pub use units::{Content, Unit, units};
+pub use units::{Content, Source, Unit, UnitCondition, UnitEdge, Volume, unit_edges, units};
 
 pub(crate) use compose::{FRAME_KEY, SERVICE_LABEL};
 pub(crate) use frame::Frame;

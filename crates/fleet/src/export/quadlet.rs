@@ -9,7 +9,7 @@ use super::{
     Content, Files, Unit,
     frame::{definitions, frame, json},
     health::{self, seconds},
-    inside::{HOME, MANIFEST, inside},
+    inside::{HOME, MANIFEST, description, description_name},
     names::slug,
     systemd::UnitFile,
     units::{self, Source, UnitCondition, UnitEdge, Volume},
@@ -29,7 +29,8 @@ pub(crate) const SERVICE: &str = "Services";
 /// What stands at the top of every unit.
 const HEAD: &str = "Made by `masque fleet render --to quadlet`; copy the directory to /etc/containers/systemd/";
 
-/// A directory of units for each host: containers, networks, volumes, pods, and the `fleet.json` that they mount.
+/// A directory of units for each host: containers, networks, volumes, pods, and the descriptions of the fleet
+/// that they mount.
 ///
 /// Services with images of their own that share a group share a pod. A unit of a group is started as soon as those that
 /// it needs are; the services in it wait for each other one by one.
@@ -37,7 +38,7 @@ const HEAD: &str = "Made by `masque fleet render --to quadlet`; copy the directo
 pub fn quadlet(fleet: &Fleet) -> Files {
     let units = units::units(fleet);
     let graph = Graph::of(fleet);
-    let edges = units::edges(&units, &graph);
+    let edges = units::unit_edges(&units, &graph);
     let needed: BTreeSet<usize> = waited_for(&edges);
     let pods = pods(&units);
     let mut files = Files::default();
@@ -47,9 +48,8 @@ pub fn quadlet(fleet: &Fleet) -> Files {
         files.add(directory.join(format!("{}.container", unit.name)), container(&scene, unit, edges));
         if let Some(pod) = pods.get(&number) {
             files.add(directory.join(format!("{pod}.pod")), pod_unit(fleet, pod, &units, &pods));
-        } else {
-            let network = network_name(fleet, unit);
-            files.add(directory.join(format!("{network}.network")), network_unit(fleet, unit, &units));
+        } else if let Some(network) = network_name(fleet, unit) {
+            files.add(directory.join(format!("{network}.network")), network_unit(fleet, unit, &units, &network));
         }
         for volume in unit.volumes(fleet) {
             if let Source::Named(name) = &volume.source {
@@ -58,7 +58,9 @@ pub fn quadlet(fleet: &Fleet) -> Files {
             }
         }
         files.add(directory.join(format!("{}-masque.volume", slug(&fleet.name))), state_unit(fleet));
-        files.add(directory.join("fleet.json"), json(&inside(fleet)));
+        if unit.content == Content::Supervised {
+            files.add(directory.join(description_name(unit)), description(fleet, unit));
+        }
     }
     files
 }
@@ -94,8 +96,8 @@ fn pods(units: &[Unit<'_>]) -> BTreeMap<usize, String> {
     named.collect()
 }
 
-fn network_name(fleet: &Fleet, unit: &Unit<'_>) -> String {
-    format!("{}-{}", slug(&fleet.name), slug(&unit.network))
+fn network_name(fleet: &Fleet, unit: &Unit<'_>) -> Option<String> {
+    Some(format!("{}-{}", slug(&fleet.name), slug(unit.network.as_ref()?)))
 }
 
 fn volume_name(fleet: &Fleet, name: &str) -> String {
@@ -162,10 +164,10 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     let number = scene.units.iter().position(|other| other.name == unit.name);
     if let Some(pod) = number.and_then(|number| scene.pods.get(&number)) {
         file.set("Pod", format!("{pod}.pod"));
-    } else {
-        file.set("Network", format!("{}.network", network_name(scene.fleet, unit)));
-        for service in &unit.services {
-            file.set_words("PodmanArgs", [format!("--network-alias={}", slug(&service.id.name)).as_str()]);
+    } else if let Some(network) = network_name(scene.fleet, unit) {
+        file.set("Network", format!("{network}.network"));
+        for alias in unit.aliases() {
+            file.set("PodmanArgs", format!("--network-alias={alias}"));
         }
         if let Some(address) = &unit.container.address {
             file.set("IP", address);
@@ -173,12 +175,14 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
         for port in unit.published() {
             file.set_argument("PublishPort", port);
         }
+    } else {
+        file.set("Network", "host");
     }
     for volume in unit.volumes(scene.fleet) {
         file.set_argument("Volume", volume_entry(scene.fleet, &volume));
     }
     if unit.content == Content::Supervised {
-        file.set("Volume", format!("./fleet.json:{MANIFEST}:ro"));
+        file.set("Volume", format!("./{}:{MANIFEST}:ro", description_name(unit)));
         file.set("Volume", format!("{}-masque.volume:{HOME}", slug(&scene.fleet.name)));
     }
     for device in &unit.container.devices {
@@ -263,13 +267,12 @@ fn pod_unit(fleet: &Fleet, pod: &str, units: &[Unit<'_>], pods: &BTreeMap<usize,
     file.finish()
 }
 
-fn network_unit(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>]) -> String {
-    let name = network_name(fleet, unit);
+fn network_unit(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], name: &str) -> String {
     let mut file = UnitFile::new(HEAD);
     file.section("Network");
-    file.set("NetworkName", &name);
-    let sharing = units.iter().filter(|other| other.host == unit.host && network_name(fleet, other) == name);
-    if let Some(subnet) = sharing.filter_map(Unit::subnet).next() {
+    file.set("NetworkName", name);
+    let joins = |other: &&Unit<'_>| other.host == unit.host && network_name(fleet, other).as_deref() == Some(name);
+    if let Some(subnet) = units.iter().filter(joins).find_map(Unit::subnet) {
         file.set("Subnet", subnet);
     }
     file.finish()

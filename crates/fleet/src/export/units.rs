@@ -38,25 +38,24 @@ pub struct Unit<'a> {
     pub container: Container,
     /// The image.
     pub image: String,
-    /// The network that it joins: its own one, otherwise that of the first container of its host that has one, otherwise
-    /// one of the host's name.
-    pub network: String,
+    /// The network that it joins; absent: that of the machine, where services find each other as without containers.
+    pub network: Option<String>,
 }
 
 /// A need between containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UnitEdge {
+pub struct UnitEdge {
     /// Number of the unit that is needed.
-    pub(super) on: usize,
+    pub on: usize,
     /// When it is met.
-    pub(super) condition: UnitCondition,
+    pub condition: UnitCondition,
     /// Whether some service cannot do without.
-    pub(super) required: bool,
+    pub required: bool,
 }
 
 /// When a need between containers is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum UnitCondition {
+pub enum UnitCondition {
     /// The container was started. Between groups this is enough: Masque makes each service wait for those it needs, so
     /// that none waits for the rest of a group.
     Started,
@@ -89,26 +88,32 @@ pub fn units(fleet: &Fleet) -> Vec<Unit<'_>> {
         let name = names.unique(own);
         let image = service.program.image.clone().or_else(|| container.image.clone());
         let image = image.unwrap_or_else(|| format!("localhost/{}/{name}:latest", slug(&fleet.name)));
-        let network = container.network.clone().unwrap_or_default();
+        let network = container.network.clone();
         found.push(Unit { name, host, group, content, services: vec![service], container, image, network });
     }
     join_networks(&mut found);
     found
 }
 
+/// Groups of a host on which one group has a network join that one, so that they reach each other. A container of
+/// somebody else has its ports passed on by the machine, for which it needs a network of its own.
 fn join_networks(units: &mut [Unit<'_>]) {
     let mut networks: BTreeMap<&str, String> = BTreeMap::new();
-    for unit in units.iter().filter(|unit| !unit.network.is_empty()) {
-        networks.entry(unit.host).or_insert_with(|| unit.network.clone());
+    for unit in units.iter().filter(|unit| unit.content == Content::Supervised) {
+        if let Some(network) = &unit.network {
+            networks.entry(unit.host).or_insert_with(|| network.clone());
+        }
     }
-    for unit in units.iter_mut().filter(|unit| unit.network.is_empty()) {
-        unit.network = networks.get(unit.host).cloned().unwrap_or_else(|| unit.host.to_owned());
+    for unit in units.iter_mut().filter(|unit| unit.network.is_none()) {
+        let own = (unit.content == Content::Alone).then(|| unit.host.to_owned());
+        unit.network = networks.get(unit.host).cloned().or(own);
     }
 }
 
 /// For each unit the units that its services need. Needs that would make containers wait for each other in a circle are
-/// left out; the services in them still wait, each for its own.
-pub(super) fn edges(units: &[Unit<'_>], graph: &Graph) -> Vec<Vec<UnitEdge>> {
+/// left out; the services in them still wait, each for its own. So are needs across hosts.
+#[must_use]
+pub fn unit_edges(units: &[Unit<'_>], graph: &Graph) -> Vec<Vec<UnitEdge>> {
     let number = |id: &ServiceId| units.iter().position(|unit| unit.services.iter().any(|service| service.id == *id));
     let mut found: Vec<BTreeMap<usize, UnitEdge>> = vec![BTreeMap::new(); units.len()];
     for edge in graph.edges() {
@@ -157,19 +162,25 @@ fn reaches(next: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
 
 /// A mount of a container, from `SOURCE:TARGET[:OPTIONS]` or `TARGET` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Volume {
-    /// A named volume, a path of the machine, or an unnamed volume.
-    pub(super) source: Source,
-    pub(super) target: String,
-    pub(super) read_only: bool,
+pub struct Volume {
+    /// What is mounted.
+    pub source: Source,
+    /// Where it stands inside.
+    pub target: String,
+    /// Whether nobody inside may write there.
+    pub read_only: bool,
     /// Other options: `z`, `Z`, `U`.
-    pub(super) options: Vec<String>,
+    pub options: Vec<String>,
 }
 
+/// What a container mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub enum Source {
+    /// A volume of that name.
     Named(String),
+    /// A path of the machine; absolute.
     Path(PathBuf),
+    /// A volume that lives as long as the container.
     Unnamed,
 }
 
@@ -195,27 +206,42 @@ impl Volume {
 }
 
 impl Unit<'_> {
-    pub(super) fn volumes(&self, fleet: &Fleet) -> Vec<Volume> {
+    /// Its mounts, as the group says them.
+    #[must_use]
+    pub fn volumes(&self, fleet: &Fleet) -> Vec<Volume> {
         self.container.volumes.iter().map(|text| Volume::parse(text, &fleet.directory)).collect()
     }
 
     /// The group by which the supervisor inside is told what is its own; see [`super::inside`] for services without one.
-    pub(super) fn own_group(&self) -> &str {
+    #[must_use]
+    pub fn own_group(&self) -> &str {
         self.group.unwrap_or(&self.name)
     }
 
+    /// Names by which others in its network find it: those of its services.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.services.iter().map(|service| slug(&service.id.name)).collect();
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
     /// Whether it comes to its end.
-    pub(super) fn is_task(&self) -> bool {
+    #[must_use]
+    pub fn is_task(&self) -> bool {
         self.only().is_some_and(|service| service.kind == Kind::Task)
     }
 
     /// The service of a container without Masque.
-    pub(super) fn only(&self) -> Option<&Service> {
+    #[must_use]
+    pub fn only(&self) -> Option<&Service> {
         self.services.first().copied().filter(|_| self.content == Content::Alone)
     }
 
     /// When the container is started again. A task that has come to its end stays there.
-    pub(super) fn restart(&self) -> RestartPolicy {
+    #[must_use]
+    pub fn restart(&self) -> RestartPolicy {
         match self.only().map(|service| service.restart.policy) {
             None => RestartPolicy::Always,
             Some(RestartPolicy::Always) if self.is_task() => RestartPolicy::OnFailure,
@@ -225,7 +251,11 @@ impl Unit<'_> {
 
     /// Ports that the machine passes on, in the form `[ADDRESS:]PORT:PORT[/PROTOCOL]`: the declared ones, and those of
     /// supervised services that others may reach.
-    pub(super) fn published(&self) -> Vec<String> {
+    #[must_use]
+    pub fn published(&self) -> Vec<String> {
+        if self.network.is_none() {
+            return Vec::new();
+        }
         let mut ports = self.container.publish.clone();
         if self.content == Content::Supervised {
             let open =
@@ -240,7 +270,8 @@ impl Unit<'_> {
     }
 
     /// The words that the container executes; none when they are the image's own.
-    pub(super) fn command(&self) -> Option<Vec<String>> {
+    #[must_use]
+    pub fn command(&self) -> Option<Vec<String>> {
         if let Some(service) = self.only() {
             return Some(service.program.command.words()).filter(|words| !words.is_empty());
         }
@@ -249,7 +280,8 @@ impl Unit<'_> {
     }
 
     /// The longest chain of ends within the container, and a little more.
-    pub(super) fn stop_grace(&self, graph: &Graph) -> Duration {
+    #[must_use]
+    pub fn stop_grace(&self, graph: &Graph) -> Duration {
         let graces = self.services.iter().map(|service| (service.id.clone(), service.stop.grace)).collect();
         let longest = || self.services.iter().map(|service| service.stop.grace).max().unwrap_or_default();
         let chain = graph.critical_path(&graces).map_or_else(|_| longest(), |path| path.total);
@@ -262,25 +294,34 @@ impl Unit<'_> {
     }
 
     /// What the container is told by its environment.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, String> {
         let supervised = || BTreeMap::from([("MASQUE_HOME".to_owned(), super::inside::HOME.to_owned())]);
         self.only().map_or_else(supervised, |service| service.program.environment.clone())
     }
 
     /// Memory in bytes, when every service has a limit; Masque's own is added.
-    pub(super) fn memory(&self) -> Option<u64> {
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
         let own = if self.content == Content::Supervised { 64 << 20 } else { 0 };
         self.sum(|service| service.limits.memory_bytes).map(|sum| sum.saturating_add(own))
     }
 
+    /// Thousandths of a processor, when every service has a limit.
+    #[must_use]
+    pub fn milli_processors(&self) -> Option<u64> {
+        self.sum(|service| service.limits.milli_cpus.map(u64::from))
+    }
+
     /// Processors with a decimal, when every service has a limit: `1.5`.
     pub(super) fn processors(&self) -> Option<String> {
-        let milli = self.sum(|service| service.limits.milli_cpus.map(u64::from))?;
+        let milli = self.milli_processors()?;
         Some(format!("{}.{:03}", milli / 1000, milli % 1000))
     }
 
     /// Processes, when every service has a limit; Masque's own are added.
-    pub(super) fn processes(&self) -> Option<i64> {
+    #[must_use]
+    pub fn processes(&self) -> Option<i64> {
         let own = if self.content == Content::Supervised { 16 } else { 0 };
         i64::try_from(self.sum(|service| service.limits.processes.map(u64::from))?.saturating_add(own)).ok()
     }
@@ -292,7 +333,8 @@ impl Unit<'_> {
     }
 
     /// The network of its address: all that share its first two numbers.
-    pub(super) fn subnet(&self) -> Option<String> {
+    #[must_use]
+    pub fn subnet(&self) -> Option<String> {
         let address: std::net::Ipv4Addr = self.container.address.as_ref()?.parse().ok()?;
         let [first, second, ..] = address.octets();
         Some(format!("{first}.{second}.0.0/16"))

@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by a panic")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs and read the environment")]
 
+mod ai_system;
 mod check;
 mod export;
 mod graph;

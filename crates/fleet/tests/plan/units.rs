@@ -97,7 +97,7 @@ fn shown(files: &Files) -> String {
             .any(|start| line.starts_with(start))
     };
     let mut text = String::new();
-    for (path, content) in files.0.iter().filter(|(path, _)| !path.ends_with("fleet.json")) {
+    for (path, content) in files.0.iter().filter(|(path, _)| path.extension().is_none_or(|kind| kind != "json")) {
         text.push_str(&format!("=== {}\n", path.display()));
         content.lines().filter(|line| !is_carried(line)).for_each(|line| {
             text.push_str(line);
