@@ -259,7 +259,7 @@ impl Board {
             is_changed |= unit.align(now, out);
         }
         for index in 0..self.roster.units.len() {
-            is_changed |= self.roster.mind_dependencies(now, index, out);
+            is_changed |= self.roster.mind_dependencies(now, index, &self.order, out);
         }
         self.prospects = self.roster.prospects();
         for index in 0..self.roster.units.len() {

@@ -6,6 +6,7 @@ use masque_fleet::model::{Dependency, OnLoss, ServiceId};
 
 use super::{
     Action, Resolved,
+    order::Order,
     roster::{Purpose, Roster, Standing, Supply, resolved},
     run::{Binding, Run, Supplier, Told},
     unit::{Event, Phase, Unit},
@@ -23,14 +24,21 @@ enum Consequence {
 
 impl Roster {
     /// Looks at the dependencies of a running service, and says whether something was done.
-    pub(super) fn mind_dependencies(&mut self, now: Duration, index: usize, out: &mut Vec<Action>) -> bool {
+    pub(super) fn mind_dependencies(
+        &mut self,
+        now: Duration,
+        index: usize,
+        order: &Order,
+        out: &mut Vec<Action>,
+    ) -> bool {
         let Some(unit) = self.units.get(index) else { return false };
         let Some(run) = unit.run.as_ref().filter(|_| is_minded(unit)) else { return false };
         let mut bindings = run.bindings.clone();
         let mut consequence = Consequence::Nothing;
         let mut why = String::new();
         for (dependency, binding) in unit.service.dependencies.iter().zip(&mut bindings) {
-            match self.mind(now, unit, dependency, binding) {
+            let policy = self.policy(index, dependency, binding, order);
+            match self.mind(now, unit, (dependency, policy), binding) {
                 Consequence::Nothing => {}
                 Consequence::Reload if consequence == Consequence::End => {}
                 next => {
@@ -51,11 +59,31 @@ impl Roster {
         consequence != Consequence::Nothing
     }
 
-    fn mind(&self, now: Duration, unit: &Unit, dependency: &Dependency, binding: &mut Binding) -> Consequence {
-        let was_lost = binding.lost && dependency.on_loss != OnLoss::Ignore && binding.told != Told::Unsure;
+    /// What the loss of a dependency means. Of one that is met by a service which needs this one itself, over others
+    /// and by their fallbacks, it means nothing: else both would restart each other for ever.
+    fn policy(&self, index: usize, dependency: &Dependency, binding: &Binding, order: &Order) -> OnLoss {
+        let supplier = match &binding.told {
+            Told::Supplier(Supplier::Service(id)) => self.own_index(id),
+            Told::Supplier(Supplier::Environment(_)) => None,
+            Told::Absent | Told::Unsure => return OnLoss::Ignore,
+        };
+        if supplier.is_some_and(|supplier| !order.before(supplier).contains(&index)) {
+            return OnLoss::Ignore;
+        }
+        dependency.on_loss
+    }
+
+    fn mind(
+        &self,
+        now: Duration,
+        unit: &Unit,
+        (dependency, policy): (&Dependency, OnLoss),
+        binding: &mut Binding,
+    ) -> Consequence {
+        let was_lost = binding.lost && policy != OnLoss::Ignore;
         match self.supply(&unit.service.id, dependency, Purpose::Keep) {
             Supply::Met(_) if was_lost => Consequence::End,
-            Supply::Met(supplier) => self.mind_supplier(unit, dependency, binding, supplier),
+            Supply::Met(supplier) => self.mind_supplier(unit, (dependency, policy), binding, supplier),
             Supply::Unmet(..) if self.has_what_was_told(dependency, binding) => {
                 binding.is_there();
                 Consequence::Nothing
@@ -66,7 +94,7 @@ impl Roster {
                 binding.away_since = None;
                 Consequence::Nothing
             }
-            Supply::Unmet(..) => mind_absence(now, dependency, binding),
+            Supply::Unmet(..) => mind_absence(now, (dependency, policy), binding),
         }
     }
 
@@ -74,7 +102,7 @@ impl Roster {
     fn mind_supplier(
         &self,
         unit: &Unit,
-        dependency: &Dependency,
+        (dependency, policy): (&Dependency, OnLoss),
         binding: &mut Binding,
         supplier: Supplier,
     ) -> Consequence {
@@ -95,26 +123,33 @@ impl Roster {
             return Consequence::Reload;
         }
         let has_it = self.has_what_was_told(dependency, binding);
-        if !has_it && dependency.on_loss != OnLoss::Ignore {
+        let is_unheard = self.told_standing(dependency, binding) == Some(Standing::Unheard);
+        if !has_it && !is_unheard && policy != OnLoss::Ignore {
             return Consequence::End;
         }
         binding.is_there();
         binding.stale = true;
-        binding.lost = !has_it;
+        binding.unheard = is_unheard;
+        binding.lost = !has_it && !is_unheard;
         Consequence::Nothing
     }
 
     /// Whether what the instance was told still holds.
     fn has_what_was_told(&self, dependency: &Dependency, binding: &Binding) -> bool {
         match &binding.told {
-            Told::Supplier(Supplier::Service(id)) => {
-                // What a task did stays done while it does it again.
-                let condition = self.condition_for(id, dependency.condition);
-                self.standing(id, condition, Purpose::Keep) == Standing::Usable || self.is_task(id)
-            }
+            // What a task did stays done while it does it again.
+            Told::Supplier(Supplier::Service(id)) if self.is_task(id) => true,
+            Told::Supplier(Supplier::Service(_)) => self.told_standing(dependency, binding) == Some(Standing::Usable),
             Told::Supplier(Supplier::Environment(_)) | Told::Absent => true,
             Told::Unsure => false,
         }
+    }
+
+    /// How the service stands that the instance was told.
+    fn told_standing(&self, dependency: &Dependency, binding: &Binding) -> Option<Standing> {
+        let Told::Supplier(Supplier::Service(id)) = &binding.told else { return None };
+        let condition = self.condition_for(id, dependency.condition);
+        Some(self.standing(id, condition, Purpose::Keep))
     }
 
     /// What a running service is told about its dependencies.
@@ -130,15 +165,14 @@ impl Roster {
 }
 
 /// A known absence: it counts as a loss after its grace.
-fn mind_absence(now: Duration, dependency: &Dependency, binding: &mut Binding) -> Consequence {
+fn mind_absence(now: Duration, (dependency, policy): (&Dependency, OnLoss), binding: &mut Binding) -> Consequence {
     binding.unheard = false;
     let since = *binding.away_since.get_or_insert(now);
     if binding.lost || now < since + dependency.grace {
         return Consequence::Nothing;
     }
     binding.lost = true;
-    let is_sure = binding.told != Told::Unsure;
-    if dependency.on_loss == OnLoss::Stop && is_sure { Consequence::End } else { Consequence::Nothing }
+    if policy == OnLoss::Stop { Consequence::End } else { Consequence::Nothing }
 }
 
 /// Whether a service runs and is to run on.

@@ -37,7 +37,8 @@ pub struct ServicePlan {
 /// A dependency on an earlier service.
 #[derive(Debug, Clone)]
 pub struct Need {
-    pub on: prop::sample::Index,
+    /// Counted among the services before it.
+    pub on: usize,
     pub is_early: bool,
     pub is_required: bool,
     pub on_loss: OnLoss,
@@ -48,7 +49,7 @@ pub struct Need {
 #[derive(Debug, Clone)]
 pub enum StandIn {
     Nothing,
-    Service(prop::sample::Index),
+    Service(usize),
 }
 
 /// What one instance does wrong.
@@ -76,10 +77,10 @@ pub enum Mishap {
 /// What happens from outside.
 #[derive(Debug, Clone)]
 pub enum Chaos {
-    Kill(prop::sample::Index),
-    Restart(prop::sample::Index),
-    Down(prop::sample::Index),
-    Up(prop::sample::Index),
+    Kill(usize),
+    Restart(usize),
+    Down(usize),
+    Up(usize),
     DownAll(usize),
     UpAll(usize),
     Partition,
@@ -127,14 +128,7 @@ fn services(hosts: usize, with_chaos: bool) -> impl Strategy<Value = ServicePlan
 fn needs() -> impl Strategy<Value = Need> {
     let losses = select(vec![OnLoss::Ignore, OnLoss::Restart, OnLoss::Stop]);
     let grace = select(vec![0, 0, 30, 500_u64]);
-    (
-        any::<prop::sample::Index>(),
-        prop::bool::weighted(0.2),
-        prop::bool::weighted(0.7),
-        losses,
-        grace,
-        vec(stand_ins(), 0..2),
-    )
+    ((0..8_usize), prop::bool::weighted(0.2), prop::bool::weighted(0.7), losses, grace, vec(stand_ins(), 0..2))
         .prop_map(|(on, is_early, is_required, on_loss, grace_ms, fallback)| Need {
             on,
             is_early,
@@ -146,7 +140,7 @@ fn needs() -> impl Strategy<Value = Need> {
 }
 
 fn stand_ins() -> impl Strategy<Value = StandIn> {
-    prop_oneof![3 => any::<prop::sample::Index>().prop_map(StandIn::Service), 1 => Just(StandIn::Nothing)]
+    prop_oneof![3 => (0..8_usize).prop_map(StandIn::Service), 1 => Just(StandIn::Nothing)]
 }
 
 fn mishap() -> impl Strategy<Value = Mishap> {
@@ -162,7 +156,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
 }
 
 fn chaos_of(hosts: usize) -> impl Strategy<Value = Chaos> {
-    let index = any::<prop::sample::Index>;
+    let index = || 0..8_usize;
     prop_oneof![
         3 => index().prop_map(Chaos::Kill),
         2 => index().prop_map(Chaos::Restart),
@@ -191,12 +185,12 @@ fn service(number: usize, plan: &ServicePlan, ids: &[ServiceId], all: &[ServiceP
     let stand_ins = |list: &[StandIn]| -> Vec<Fallback> {
         let to_fallback = |it: &StandIn| match it {
             StandIn::Nothing => Fallback::Environment(BTreeMap::from([("ALONE".to_owned(), "1".to_owned())])),
-            StandIn::Service(index) => Fallback::Service(index.get(ids).clone()),
+            StandIn::Service(index) => Fallback::Service(ids[index % ids.len()].clone()),
         };
         list.iter().map(to_fallback).collect()
     };
     let dependency = |need: &Need| {
-        let on = need.on.index(number);
+        let on = need.on % number;
         let condition = match (all[on].is_task, need.is_early) {
             (true, _) => Condition::Completed,
             (false, true) => Condition::Started,

@@ -12,8 +12,6 @@ use masque_fleet::{
 };
 use masque_supervisor::machine::{Action, Board, End, Input, Outcome, Resolved, Selection, Which};
 
-use proptest::prelude::prop;
-
 use super::plan::{Chaos, Mishap, Plan, fleet, id, ms};
 
 /// After this time a supervisor that is not heard counts as lost.
@@ -88,6 +86,11 @@ enum Event {
 }
 
 impl World {
+    /// Whether a person stops services of this plan.
+    pub fn was_stopped_by_hand(&self) -> bool {
+        self.plan.chaos.iter().any(|(_, chaos)| matches!(chaos, Chaos::Down(_) | Chaos::DownAll(_)))
+    }
+
     pub fn is_missing(&self, id: &ServiceId) -> bool {
         let number: usize = id.name.trim_start_matches('s').parse().expect("a number");
         self.plan.services[number].is_missing
@@ -472,7 +475,7 @@ impl World {
     }
 
     fn chaos(&mut self, chaos: Chaos) {
-        let id = |index: prop::sample::Index| index.get(&self.fleet.services).id.clone();
+        let id = |index: usize| self.fleet.services[index % self.fleet.services.len()].id.clone();
         match chaos {
             Chaos::Kill(index) => {
                 let id = id(index);
