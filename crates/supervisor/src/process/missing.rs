@@ -14,6 +14,9 @@ use super::environment::path_of;
 #[must_use]
 pub fn missing(service: &Service, own: &BTreeMap<String, String>) -> Option<String> {
     let program = &service.program;
+    if let Some(image) = &program.image {
+        return Some(format!("it runs in the image `{image}`, which a container engine starts and no supervisor"));
+    }
     if let Some(script) = &program.script {
         match &program.script_file {
             None => return Some(format!("script `{script}` is in none of the fleet's directories")),

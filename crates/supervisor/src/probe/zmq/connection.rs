@@ -34,18 +34,16 @@ enum Received {
 }
 
 impl Connection {
-    /// Connects, and asks at the same time: the protocol allows to send everything before the other side has greeted.
-    pub(super) async fn open(address: &str, request: &[u8]) -> Result<(Self, Vec<Vec<u8>>), Failure> {
+    /// Connects. The request has to wait until the other side says that it is ready: what comes earlier is refused.
+    pub(super) async fn open(address: &str) -> Result<Self, Failure> {
         let stream = connect(address).await.map_err(Failure::Connection)?;
         let mut connection = Self { address: address.to_owned(), stream: BufReader::with_capacity(BUFFER, stream) };
-        let opening = [&frame::greeting(), &frame::ready(), request].concat();
-        connection.write(&opening).await?;
+        connection.write(&[frame::greeting(), frame::ready()].concat()).await?;
         connection.greet().await?;
-        let parts = connection.reply().await?;
-        Ok((connection, parts))
+        Ok(connection)
     }
 
-    /// Asks once more.
+    /// Asks.
     pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Vec<Vec<u8>>, Failure> {
         self.write(request).await?;
         self.reply().await

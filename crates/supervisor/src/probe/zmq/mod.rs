@@ -71,7 +71,8 @@ impl Zmq {
                 Err(failure) => return Err(failure),
             }
         }
-        let (connection, parts) = Connection::open(&self.address, &self.request).await?;
+        let mut connection = Connection::open(&self.address).await?;
+        let parts = connection.ask(&self.request).await?;
         self.kept = Some((connection, 1));
         Ok(parts)
     }
