@@ -2,12 +2,18 @@
 //!
 //! Leaves out the files that describe a fleet, and every surface.
 
+mod adoption;
+pub mod control;
+pub mod directory;
 mod error;
+pub mod keeper;
 pub mod link;
 pub mod logs;
 pub mod machine;
 pub mod metrics;
 pub mod probe;
 pub mod process;
+mod record;
+pub mod runner;
 
 pub use error::Error;

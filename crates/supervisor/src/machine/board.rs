@@ -158,6 +158,9 @@ impl Board {
         let standbys: Vec<usize> = if by_name { Vec::new() } else { self.selected(selection) };
         let named: HashSet<usize> = work.iter().copied().collect();
         let mut seen = named.clone();
+        if let Selection::AllBut(ids) = selection {
+            seen.extend(ids.iter().filter_map(|id| self.roster.own_index(id)));
+        }
         while let Some(index) = work.pop() {
             let Some(unit) = self.roster.units.get_mut(index) else { continue };
             unit.is_asked_for(self.now, named.contains(&index));
@@ -197,6 +200,10 @@ impl Board {
     fn selected(&self, selection: &Selection) -> Vec<usize> {
         match selection {
             Selection::All => (0..self.roster.units.len()).collect(),
+            Selection::AllBut(ids) => {
+                let units = self.roster.units.iter().enumerate();
+                units.filter(|(_, unit)| !ids.contains(&unit.service.id)).map(|(index, _)| index).collect()
+            }
             Selection::Services(ids) => ids.iter().filter_map(|id| self.roster.own_index(id)).collect(),
             Selection::Group(name) => {
                 let units = self.roster.units.iter().enumerate();

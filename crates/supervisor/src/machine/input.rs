@@ -12,6 +12,8 @@ use masque_fleet::{
 pub enum Selection {
     /// All that the board owns.
     All,
+    /// All that the board owns but these, even where others need them.
+    AllBut(Vec<ServiceId>),
     /// These.
     Services(Vec<ServiceId>),
     /// Those of a group.

@@ -1,0 +1,174 @@
+//! What clients ask, answered. Leaves out rolling replacement, which takes its time.
+
+use masque_fleet::model::{Dependency, Fallback, Service, ServiceId};
+
+use super::{LOGS, Runner, event::Event, report};
+use crate::{
+    Error,
+    control::{Answer, Asked, Explanation, LogLine, Reply, Request, Target, Then},
+    machine::{Input, Selection},
+};
+
+/// Changes that an explanation tells.
+const EXPLAINED_CHANGES: usize = 12;
+/// Lines that an explanation tells.
+const EXPLAINED_LINES: usize = 8;
+
+impl Runner {
+    /// Answers a client, now or when what it asks for is done.
+    pub(super) fn answer(&mut self, asked: Asked) {
+        let Asked { request, reply } = asked;
+        let result = match request {
+            Request::Status => return self.tell_status(reply),
+            Request::Changes { after, follow } => Ok(self.changes(after, follow)),
+            Request::Logs { services, lines, follow } => self.logs(&services, lines, follow),
+            Request::Up { target } => self.up(target),
+            Request::Down { target } => self.down(target),
+            Request::Restart { target, rolling: false } => self.restart(target),
+            Request::Restart { target, rolling: true } => return self.begin_roll(target, reply),
+            Request::Why { service } => self.explain(&service),
+            Request::Reload => return self.begin_reload(Some(reply)),
+            Request::Shutdown => {
+                // A client may have gone.
+                let _ = reply.send(Ok(Reply::done(Vec::new())));
+                return self.take(Event::Stop);
+            }
+        };
+        let _ = reply.send(result);
+    }
+
+    fn changes(&self, after: u64, follow: bool) -> Reply {
+        let answers = self.journal.after(after).cloned().map(Answer::Change).collect();
+        let then = if follow { Then::Changes(self.journal.follow()) } else { Then::Done };
+        Reply { answers, then }
+    }
+
+    fn logs(&mut self, services: &[String], lines: usize, follow: bool) -> Result<Reply, Error> {
+        let ids = match services {
+            [] => self.units.keys().cloned().collect(),
+            names => self.find_all(names)?,
+        };
+        let logs = self.directory.join(LOGS);
+        let feeds = ids.iter().filter_map(|id| Some(self.units.get(id)?.feed(logs.clone())));
+        Ok(Reply { answers: Vec::new(), then: Then::Logs { feeds: feeds.collect(), lines, follow } })
+    }
+
+    fn up(&mut self, target: Target) -> Result<Reply, Error> {
+        self.refuse_while_ending()?;
+        let selection = self.select(target)?;
+        match &selection {
+            Selection::All => self.records.want_all(),
+            _ => self.selected(&selection).iter().for_each(|id| self.records.release(id)),
+        }
+        self.tell_missing();
+        self.tell(Input::Up(selection));
+        Ok(Reply::done(Vec::new()))
+    }
+
+    fn down(&mut self, target: Target) -> Result<Reply, Error> {
+        let selection = self.select(target)?;
+        self.selected(&selection).iter().for_each(|id| self.records.hold(id));
+        self.tell(Input::Down(selection));
+        Ok(Reply::done(Vec::new()))
+    }
+
+    fn restart(&mut self, target: Target) -> Result<Reply, Error> {
+        self.refuse_while_ending()?;
+        let selection = self.select(target)?;
+        self.selected(&selection).iter().for_each(|id| self.records.release(id));
+        self.tell_missing();
+        self.tell(Input::Restart(selection));
+        Ok(Reply::done(Vec::new()))
+    }
+
+    fn explain(&mut self, name: &str) -> Result<Reply, Error> {
+        let id = self.find(name)?;
+        self.tell(Input::Tick);
+        let service = self.status_of(&id).ok_or_else(|| Error::Refused(unknown(name)))?;
+        let mut changes: Vec<_> = self.journal.after(0).rev().filter(|change| change.id == id).cloned().collect();
+        changes.truncate(EXPLAINED_CHANGES);
+        changes.reverse();
+        let explanation = Explanation {
+            service,
+            waits: report::waits(&self.board, &id, |id| self.elsewhere.get(id).copied()),
+            dependants: self.dependants(&id),
+            changes,
+            printed: self.printed(&id),
+        };
+        Ok(Reply::done(vec![Answer::Explanation(Box::new(explanation))]))
+    }
+
+    /// The last lines of a service. Where they cannot be read, there is more to mend than this.
+    fn printed(&self, id: &ServiceId) -> Vec<LogLine> {
+        let feed = self.units.get(id).map(|unit| unit.feed(self.directory.join(LOGS)));
+        feed.and_then(|feed| feed.tail(EXPLAINED_LINES).ok()).unwrap_or_default()
+    }
+
+    fn dependants(&self, id: &ServiceId) -> Vec<ServiceId> {
+        let stands_in = |dependency: &Dependency| {
+            dependency.fallback.iter().any(|fallback| matches!(fallback, Fallback::Service(other) if other == id))
+        };
+        let needs = |service: &&Service| service.dependencies.iter().any(|d| d.on == *id || stands_in(d));
+        self.fleet.services.iter().filter(needs).map(|service| service.id.clone()).collect()
+    }
+
+    fn refuse_while_ending(&self) -> Result<(), Error> {
+        if self.is_ending() {
+            return Err(Error::Refused("the supervisor is ending; start it again when it has".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The services that a request means, as the machine takes them.
+    pub(super) fn select(&self, target: Target) -> Result<Selection, Error> {
+        match target {
+            Target::All => Ok(Selection::All),
+            Target::Services(names) => Ok(Selection::Services(self.find_all(&names)?)),
+            Target::Group(group) => {
+                let is_here = self.units.values().any(|unit| unit.service.group.as_ref() == Some(&group));
+                let refused = || Error::Refused(format!("no service of a group `{group}` is supervised here"));
+                is_here.then_some(Selection::Group(group.clone())).ok_or_else(refused)
+            }
+        }
+    }
+
+    pub(super) fn selected(&self, selection: &Selection) -> Vec<ServiceId> {
+        match selection {
+            Selection::All => self.units.keys().cloned().collect(),
+            Selection::AllBut(ids) => self.units.keys().filter(|id| !ids.contains(id)).cloned().collect(),
+            Selection::Services(ids) => ids.clone(),
+            Selection::Group(group) => {
+                let of_group = self.units.values().filter(|unit| unit.service.group.as_ref() == Some(group));
+                of_group.map(|unit| unit.service.id.clone()).collect()
+            }
+        }
+    }
+
+    fn find_all(&self, names: &[String]) -> Result<Vec<ServiceId>, Error> {
+        names.iter().map(|name| self.find(name)).collect()
+    }
+
+    /// The service of that name that is supervised here.
+    fn find(&self, name: &str) -> Result<ServiceId, Error> {
+        let id = self.fleet.resolve(name, &self.spec.host).map(|service| service.id.clone());
+        match id {
+            Some(id) if self.units.contains_key(&id) => Ok(id),
+            Some(id) if id.host != self.spec.host => {
+                Err(Error::Refused(format!("{id} is supervised on {}, not here; ask there", id.host)))
+            }
+            Some(id) => Err(Error::Refused(format!("{id} is supervised with its group, not here; ask there"))),
+            None => Err(Error::Refused(self.suggest(name))),
+        }
+    }
+
+    fn suggest(&self, name: &str) -> String {
+        let like = |id: &&ServiceId| (strsim::jaro_winkler(name, &id.name) * 1_000.0) as u64;
+        let best = self.units.keys().max_by_key(like).filter(|id| like(id) > 800);
+        let suggestion = best.map(|id| format!("; did you mean `{}`?", id.name)).unwrap_or_default();
+        format!("{}{suggestion}", unknown(name))
+    }
+}
+
+fn unknown(name: &str) -> String {
+    format!("the fleet has no service `{name}` here")
+}

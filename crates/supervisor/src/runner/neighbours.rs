@@ -1,0 +1,85 @@
+//! Other supervisors: what they tell becomes the machine's, what happens here is told to them.
+
+use std::sync::Arc;
+
+use masque_types::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{LinkParts, Runner, event::Event};
+use crate::{
+    Error,
+    link::{Link, LinkSpec, News, Rhythm, StatusSource},
+    machine::Input,
+};
+
+/// News that may wait to be heard.
+const NEWS: usize = 64;
+
+impl Runner {
+    /// Begins to speak with other supervisors. What runs here is known by now, so that nobody hears less than before.
+    pub(super) async fn connect(&mut self) -> Result<(), Error> {
+        let Some(LinkParts { name, tcp, unix, peers }) = self.spec.link.clone() else { return Ok(()) };
+        let (news, mut heard) = mpsc::channel(NEWS);
+        let spec = LinkSpec {
+            fleet: self.fleet.name.clone(),
+            name,
+            host: self.spec.host.clone(),
+            tcp,
+            unix,
+            peers,
+            rhythm: Rhythm::default(),
+            states: self.states.subscribe(),
+            status: self.source(),
+            news,
+        };
+        self.link = Some(Arc::new(Link::start(spec).await?));
+        let hear = self.hear.clone();
+        self.tasks.spawn(async move {
+            while let Some(news) = heard.recv().await {
+                if hear.send(Event::News(news)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells everything about the services here, when another supervisor asks.
+    fn source(&self) -> StatusSource {
+        let (hear, host) = (self.hear.clone(), self.spec.host.clone());
+        StatusSource::new(move || {
+            let (hear, host) = (hear.clone(), host.clone());
+            Box::pin(async move {
+                let (reply, told) = oneshot::channel();
+                // At its end a supervisor tells nothing more.
+                let _ = hear.send(Event::Describe(reply));
+                told.await.unwrap_or_else(|_| super::status::nothing(host))
+            }) as BoxFuture<'static, _>
+        })
+    }
+
+    /// Takes what other supervisors told.
+    pub(super) fn hear_news(&mut self, news: News) {
+        match news {
+            News::States(states) => {
+                for (id, state) in states {
+                    match state {
+                        Some(state) => drop(self.elsewhere.insert(id.clone(), state)),
+                        None => drop(self.elsewhere.remove(&id)),
+                    }
+                    self.tell(Input::Remote { id, state });
+                }
+            }
+            News::Connected { peer } => tracing::info!("{peer} answers"),
+            News::Lost { peer } => tracing::warn!("{peer} does not answer any more"),
+            News::Trouble { from, why } => tracing::warn!("{from}: {why}"),
+        }
+    }
+
+    /// Ends the link.
+    pub(super) async fn disconnect(&mut self) {
+        if let Some(link) = self.link.take().and_then(Arc::into_inner) {
+            link.close().await;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The begin and the end of a supervisor: what an earlier one had started goes on, what is left of it ends; and at the
+//! end everything that was opened is closed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::join_all;
+use masque_fleet::model::ServiceId;
+use masque_sandbox::service::ServiceProcess;
+
+use super::{Begin, Runner, unit::Live};
+use crate::{
+    Error,
+    adoption::{self, Stray, Survivor},
+    machine::{End, Input, Selection},
+    probe::Hooks,
+    process,
+    record::{Ended, ProcessId},
+};
+
+impl Runner {
+    /// Adopts what runs, ends what is left over, and tells the machine what is wanted.
+    pub(super) async fn take_over(&mut self) -> Result<(), Error> {
+        let census = adoption::take(&self.records, &self.token)?;
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            census.survivors.into_iter().partition(|survivor| self.units.contains_key(&survivor.cookie.id));
+        let gone = unknown.into_iter().map(|survivor| Stray { cookie: survivor.cookie, process: survivor.process });
+        self.end_strays(census.strays.into_iter().chain(gone)).await;
+        self.groups.sweep(&format!("{}/{}/", self.fleet.name, self.spec.host));
+        let mut lost = census.lost;
+        for survivor in known {
+            let (id, instance) = (survivor.cookie.id.clone(), survivor.cookie.instance);
+            match self.adopt(survivor) {
+                Some(input) => self.tell(input),
+                // It ended between the look and the grip.
+                None => lost.push((id, instance)),
+            }
+        }
+        for (ids, end) in [(census.completed, End::Code(0)), (lost, End::Unknown)] {
+            ids.into_iter().for_each(|(id, instance)| self.adopt_end(id, instance, end));
+        }
+        self.begin();
+        // While what was just started is on its way.
+        self.open_logs();
+        Ok(())
+    }
+
+    /// Tells the machine what is wanted.
+    fn begin(&mut self) {
+        let resumes = self.spec.begin == Begin::Resume;
+        if resumes && self.records.is_closing() {
+            return self.end();
+        }
+        if !resumes {
+            self.records.want_all();
+        }
+        self.tell_missing();
+        let held: Vec<ServiceId> = self.records.held().iter().cloned().collect();
+        self.tell(Input::Down(Selection::Services(held.clone())));
+        self.tell(Input::Up(Selection::AllBut(held)));
+    }
+
+    /// Tells what cannot be started because it is not there.
+    pub(super) fn tell_missing(&mut self) {
+        let own = &self.spec.environment;
+        let missing = self.units.iter().filter(|(_, unit)| unit.live.is_none());
+        let missing = missing.filter_map(|(id, unit)| {
+            process::missing(&unit.service, own).map(|why| Input::Missing { id: id.clone(), why })
+        });
+        let missing: Vec<Input> = missing.collect();
+        missing.into_iter().for_each(|input| self.tell(input));
+    }
+
+    /// Takes over a running instance.
+    fn adopt(&mut self, survivor: Survivor) -> Option<Input> {
+        let Survivor { cookie, process, ready } = survivor;
+        let (id, instance) = (cookie.id.clone(), cookie.instance);
+        let adopted = process::adopt(&cookie.start()?, process.pid, process.start_time, &self.groups).ok()?;
+        let surroundings = self.surroundings(&id, &cookie, &BTreeMap::new()).ok()?;
+        self.records.adopted(&id, instance, cookie.as_str(), process, ready);
+        let hooks = self.capture(&id).and_then(|capture| self.hooks_again(&cookie, process, &capture));
+        let hooks = hooks.unwrap_or_else(|error| {
+            tracing::warn!("{id}: what it prints and says is not heard: {error}");
+            Hooks::default()
+        });
+        tracing::debug!("{id} runs on as process {}", process.pid);
+        self.await_end(&id, instance, Live::new(instance, Arc::new(adopted), surroundings, hooks));
+        Some(Input::Adopted { id, instance, pid: process.pid, ready })
+    }
+
+    /// An instance that ended while nobody looked, as if it had been adopted before.
+    fn adopt_end(&mut self, id: ServiceId, instance: u64, end: End) {
+        if !self.units.contains_key(&id) {
+            return;
+        }
+        let is_completed = end.is_success();
+        self.records.ended(&id, if is_completed { Ended::Completed } else { Ended::Otherwise });
+        self.tell(Input::Adopted { id: id.clone(), instance, pid: 0, ready: false });
+        self.tell(Input::Ended { id, instance, end });
+    }
+
+    async fn end_strays(&self, strays: impl Iterator<Item = Stray>) {
+        let kill = |stray: Stray| async move {
+            let Stray { cookie, process: ProcessId { pid, start_time } } = stray;
+            let adopted: Option<ServiceProcess> =
+                cookie.start().and_then(|start| process::adopt(&start, pid, start_time, &self.groups).ok());
+            // What is not there any more is what was wanted.
+            let Some(adopted) = adopted else { return };
+            tracing::warn!("process {pid} is left of an earlier start of {} and is ended", cookie.id);
+            if let Err(error) = adopted.kill_tree().await {
+                tracing::error!("{}: {error}", cookie.id);
+            }
+        };
+        join_all(strays.map(kill)).await;
+    }
+
+    /// Reads what services have printed and will print, of all of them.
+    fn open_logs(&mut self) {
+        let ids: Vec<ServiceId> = self.units.keys().cloned().collect();
+        for id in ids {
+            if let Err(error) = self.capture(&id) {
+                tracing::warn!("{id}: what it prints is not read: {error}");
+            }
+        }
+    }
+
+    /// Closes what was opened for services.
+    pub(super) async fn release(&mut self) {
+        let captures: Vec<_> = self.units.values_mut().filter_map(|unit| unit.log.take()).collect();
+        let close = |capture| async {
+            // One that a client reads still is read to its end by the next supervisor.
+            if let Some(capture) = Arc::into_inner(capture) {
+                crate::logs::Capture::close(capture).await;
+            }
+        };
+        join_all(captures.into_iter().map(close)).await;
+    }
+}
