@@ -48,7 +48,7 @@ impl Board {
     pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Action> {
         self.now = self.now.max(now);
         let mut out = Vec::new();
-        let is_adoption = matches!(input, Input::Adopted { .. } | Input::Completed { .. });
+        let is_adoption = matches!(input, Input::Adopted { .. });
         let mut is_news = self.take(input, &mut out);
         if is_adoption {
             self.is_adopting = true;
@@ -123,12 +123,6 @@ impl Board {
                 }
             }
             Input::Adopted { id, instance, pid, ready } => self.adopt(id, instance, pid, ready, out),
-            Input::Completed { id } => {
-                let now = self.now;
-                if let Some(unit) = self.roster.own_mut(&id) {
-                    unit.adopt_end(now);
-                }
-            }
             Input::Redefine(service) => self.redefine(*service),
             Input::Tick => return false,
         }

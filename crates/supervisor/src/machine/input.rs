@@ -185,7 +185,8 @@ pub enum Input {
         /// What is not there, in a sentence.
         why: String,
     },
-    /// An instance that an earlier supervisor started still runs. Tell all of them, and then `Up`: until something else
+    /// An instance that an earlier supervisor started still runs; one that ended meanwhile is told like this too, and
+    /// `Ended` after all others. Tell all of them, and then `Up`: until something else
     /// than `Adopted` is told, nothing is concluded from what is missing.
     Adopted {
         /// Which service.
@@ -196,11 +197,6 @@ pub enum Input {
         pid: u32,
         /// Whether it had become ready.
         ready: bool,
-    },
-    /// An earlier supervisor saw this task come to its end with success. Told like `Adopted`; else it is run again.
-    Completed {
-        /// Which service.
-        id: ServiceId,
     },
     /// From its next start on the service is like this. A service that is not known yet is added to those of this board.
     Redefine(Box<Service>),

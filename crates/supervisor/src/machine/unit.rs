@@ -229,14 +229,6 @@ impl Unit {
         }
     }
 
-    /// Takes over that it came to its end under an earlier supervisor.
-    pub(super) fn adopt_end(&mut self, now: Duration) {
-        if self.phase == Phase::Declared && self.service.kind == Kind::Task {
-            "came to its end before this supervisor".clone_into(&mut self.note);
-            self.enter(now, Phase::Completed);
-        }
-    }
-
     /// Puts it where it stands when nothing of it runs and nothing failed: waiting for what it needs, or at rest.
     pub(super) fn rest(&mut self, now: Duration) {
         self.again = false;

@@ -9,11 +9,11 @@ mod world;
 use std::time::Duration;
 
 use masque_fleet::{
-    model::{Condition, Dependency, Kind, Service, Start},
+    model::{Condition, Dependency, Kind, Service, ServiceId, Start},
     status::State,
 };
-use masque_supervisor::machine::{Input, Selection};
-use proptest::prelude::*;
+use masque_supervisor::machine::{Input, RollingSpec, Selection};
+use proptest::{collection::vec, prelude::*};
 
 use expected::Expected;
 use plan::{Plan, ms, plans};
@@ -41,6 +41,11 @@ proptest! {
     #[test]
     fn the_start_takes_the_critical_path(plan in plans(1, false)) {
         check_critical_path(&plan);
+    }
+
+    #[test]
+    fn what_harms_is_put_back(plan in plans(1, false), bad in vec(any::<bool>(), 8), at_once in 1..4_usize) {
+        check_rolling(&plan, &bad, at_once);
     }
 }
 
@@ -117,7 +122,7 @@ fn check_critical_path(plan: &Plan) {
     world.run_until(ms(60_000));
     let mut ready: Vec<Duration> = Vec::new();
     for (number, (service, plan)) in world.fleet.services.iter().zip(&plan.services).enumerate() {
-        let there_at = |on: &masque_fleet::model::ServiceId| {
+        let there_at = |on: &ServiceId| {
             let index = world.fleet.services.iter().position(|it| it.id == *on).expect("a service");
             (ready[index], world.starts[on])
         };
@@ -132,4 +137,40 @@ fn check_critical_path(plan: &Plan) {
         assert_eq!(ready.len(), number + 1);
     }
     assert_eq!(world.start_count, plan.services.len());
+}
+
+/// All services are replaced; some of the new definitions are bad.
+fn check_rolling(plan: &Plan, bad: &[bool], at_once: usize) {
+    let mut world = World::new(plan);
+    world.run_until(ms(10_000));
+    let replacements = world.fleet.services.iter().zip(bad).map(|(service, is_bad)| Service {
+        description: Some(if *is_bad { "bad" } else { "good" }.to_owned()),
+        ..service.clone()
+    });
+    let report = world.roll(RollingSpec {
+        current: world.fleet.services.clone(),
+        restart: Vec::new(),
+        replacements: replacements.collect(),
+        max_unavailable: at_once,
+        patience: ms(1000),
+    });
+    world.run_until(world.now + ms(10_000));
+    let harms = |(service, is_bad): (&Service, &bool)| *is_bad && service.ready.is_some();
+    let is_harmful = world.fleet.services.iter().zip(bad).any(harms);
+    assert_eq!(report.halted.is_some(), is_harmful, "{report:?}");
+    assert!(report.waves.iter().all(|wave| wave.len() <= at_once));
+    let mut position: Vec<&ServiceId> = report.waves.iter().flatten().collect();
+    if is_harmful {
+        assert_eq!(report.rolled_back.iter().collect::<Vec<_>>(), position, "all that was changed is put back");
+        assert!(world.definitions.values().all(|it| it.description.is_none()));
+    } else {
+        assert_eq!(position.len(), world.fleet.services.len());
+        position.reverse();
+        let at = |id: &ServiceId| position.iter().position(|it| *it == id);
+        for service in &world.fleet.services {
+            let needs = service.dependencies.iter().map(|it| at(&it.on));
+            assert!(needs.into_iter().all(|on| on < at(&service.id)), "a dependant is replaced first");
+        }
+    }
+    check_states(&world);
 }

@@ -10,7 +10,9 @@ use masque_fleet::{
     model::{Condition, Dependency, Fallback, Fleet, Kind, Service, ServiceId},
     status::State,
 };
-use masque_supervisor::machine::{Action, Board, End, Input, Outcome, Resolved, Selection, Which};
+use masque_supervisor::machine::{
+    Action, Board, End, Input, Outcome, Resolved, Rolling, RollingReport, RollingSpec, RollingStep, Selection, Which,
+};
 
 use super::plan::{Chaos, Mishap, Plan, fleet, id, ms};
 
@@ -28,6 +30,8 @@ pub struct World {
     dying: BTreeMap<ServiceId, bool>,
     queue: BTreeMap<(Duration, u64), Event>,
     scripts: BTreeMap<ServiceId, VecDeque<Mishap>>,
+    /// How services are defined otherwise than in the fleet. One whose description is `bad` never becomes ready.
+    pub definitions: BTreeMap<ServiceId, Service>,
     next: u64,
     is_cut: bool,
     /// Rises when the link heals: what was decided about the link before does not count then.
@@ -119,6 +123,7 @@ impl World {
             dying: BTreeMap::new(),
             queue: BTreeMap::new(),
             scripts: scripts.collect(),
+            definitions: BTreeMap::new(),
             next: 1,
             is_cut: false,
             link_age: 0,
@@ -141,26 +146,48 @@ impl World {
 
     /// Runs until that time, or until nothing happens any more.
     pub fn run_until(&mut self, end: Duration) {
+        while self.step(end) {}
+        self.now = self.now.max(end);
+    }
+
+    /// Does the next thing, if it happens until then.
+    fn step(&mut self, end: Duration) -> bool {
+        let timers = self.hosts.iter().enumerate();
+        let timer = timers.filter_map(|(host, it)| Some((it.since + it.board.as_ref()?.next_timer()?, host))).min();
+        let event = self.queue.keys().next().copied();
+        let (at, timer) = match (timer, event) {
+            (Some((at, host)), Some((time, _))) if at < time => (at, Some(host)),
+            (_, Some((time, _))) => (time, None),
+            (Some((at, host)), None) => (at, Some(host)),
+            (None, None) => return false,
+        };
+        if at > end {
+            return false;
+        }
+        self.advance(at);
+        match timer {
+            Some(host) => self.tick(host),
+            None => self.next_event(),
+        }
+        true
+    }
+
+    /// Replaces services of the first host, which must come to an end.
+    pub fn roll(&mut self, spec: RollingSpec) -> RollingReport {
+        let views = |world: &Self| world.hosts[0].board.as_ref().expect("a board").views();
+        let mut rolling = Rolling::new(spec, &views(self));
         loop {
-            let timers = self.hosts.iter().enumerate();
-            let timer = timers.filter_map(|(host, it)| Some((it.since + it.board.as_ref()?.next_timer()?, host))).min();
-            let event = self.queue.keys().next().copied();
-            let (at, timer) = match (timer, event) {
-                (Some((at, host)), Some((time, _))) if at < time => (at, Some(host)),
-                (_, Some((time, _))) => (time, None),
-                (Some((at, host)), None) => (at, Some(host)),
-                (None, None) => break,
-            };
-            if at > end {
-                break;
-            }
-            self.advance(at);
-            match timer {
-                Some(host) => self.tick(host),
-                None => self.next_event(),
+            match rolling.step(self.now, &views(self)) {
+                RollingStep::Done(report) => return report,
+                RollingStep::Tell(inputs) if inputs.is_empty() => {
+                    let timer = rolling.next_timer().expect("a wave has an end");
+                    if !self.step(timer) {
+                        self.now = timer;
+                    }
+                }
+                RollingStep::Tell(inputs) => inputs.into_iter().for_each(|input| self.tell(0, input)),
             }
         }
-        self.now = self.now.max(end);
     }
 
     fn advance(&mut self, at: Duration) {
@@ -205,6 +232,9 @@ impl World {
 
     /// Tells a board something, and does what it asks for.
     pub fn tell(&mut self, host: usize, input: Input) {
+        if let Input::Redefine(service) = &input {
+            self.definitions.insert(service.id.clone(), (**service).clone());
+        }
         let it = &mut self.hosts[host];
         if let Input::Remote { id, state } = &input {
             it.heard.insert(id.clone(), *state);
@@ -276,6 +306,8 @@ impl World {
         self.start_count += 1;
         let number: usize = id.name.trim_start_matches('s').parse().expect("a number");
         let mishap = self.scripts.get_mut(&id).and_then(VecDeque::pop_front).unwrap_or(Mishap::None);
+        let is_bad = self.definitions.get(&id).is_some_and(|it| it.description.as_deref() == Some("bad"));
+        let mishap = if is_bad { Mishap::NeverReady } else { mishap };
         let (now, plan) = (self.now, self.plan.services[number].clone());
         if plan.is_missing || matches!(mishap, Mishap::CannotStart) {
             return self.tell_at(now, host, Input::NotStarted { id, instance, why: "not found".to_owned() });
@@ -535,7 +567,8 @@ impl World {
             self.tell(host, Input::Adopted { id, instance, pid, ready });
         }
         for id in self.completed.clone().into_iter().filter(|id| id.host == name) {
-            self.tell(host, Input::Completed { id });
+            self.tell(host, Input::Adopted { id: id.clone(), instance: 1, pid: 0, ready: false });
+            self.tell(host, Input::Ended { id, instance: 1, end: End::Code(0) });
         }
         let missing = self.plan.services.iter().enumerate().filter(|(_, it)| it.is_missing);
         for id in missing.map(|(number, it)| id(number, it)).collect::<Vec<_>>() {
