@@ -13,5 +13,6 @@ mod ends;
 mod limits;
 mod pool;
 mod refusals;
+mod services;
 mod sessions;
 mod station;
