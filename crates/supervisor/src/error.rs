@@ -11,6 +11,9 @@ pub enum Error {
     /// Something of the sandbox's side: a program, a control group.
     #[error(transparent)]
     Sandbox(#[from] masque_sandbox::Error),
+    /// Something of the container engine's side: an image, a container.
+    #[error(transparent)]
+    Container(#[from] masque_container::Error),
     /// Another supervisor has this state directory.
     #[error("process {process} supervises {} already", .directory.display())]
     Running {

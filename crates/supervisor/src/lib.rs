@@ -4,6 +4,7 @@
 
 mod adoption;
 pub mod control;
+pub mod deploy;
 pub mod directory;
 mod error;
 pub mod keeper;

@@ -167,7 +167,12 @@ impl Station {
         self.service.kill().await.unwrap();
         let directory = self.leftovers.directory.clone();
         drop(self.leftovers);
-        assert!(!users(&directory));
+        let leaving = async {
+            while users(&directory) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, leaving).await.unwrap();
         let mounts = fs_err::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains(&directory), "{mounts}");
         self.directory.close().unwrap();
@@ -189,7 +194,7 @@ fn found(program: &str) -> Option<PathBuf> {
 fn configuration(directory: &Path) -> String {
     let directory = directory.display();
     format!(
-        "[engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\nlock_type = \"file\"\nevents_logger = \"none\"\n\
+        "[engine]\ncgroup_manager = \"cgroupfs\"\nruntime = \"runc\"\nlock_type = \"file\"\nevents_logger = \"none\"\nexit_command_delay = 1\n\
          tmp_dir = \"{directory}/engine\"\nstatic_dir = \"{directory}/root/libpod\"\nvolume_path = \"{directory}/volumes\"\n\
          image_copy_tmp_dir = \"{directory}\"\n[network]\nnetwork_config_dir = \"{directory}/networks\"\n"
     )

@@ -4,6 +4,7 @@
 //! ready. Leaves out what follows from an answer: the machine counts and decides.
 
 mod address;
+mod ask;
 mod command;
 mod descriptor;
 mod expectation;
@@ -18,6 +19,7 @@ mod rhythm;
 mod tcp;
 mod zmq;
 
+pub use ask::ask;
 pub use hooks::Hooks;
 pub use notify::NotifySocket;
 pub use prober::{Checked, Prober};
