@@ -25,6 +25,7 @@ mod environments;
 mod error;
 pub mod explain;
 pub mod extraction;
+pub mod fleet;
 pub mod forks;
 pub mod handoff;
 pub mod home;

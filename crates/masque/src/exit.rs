@@ -44,6 +44,19 @@ impl Exit {
         }
     }
 
+    /// The one with that number; others are failures.
+    pub(crate) const fn of_code(code: i32) -> Self {
+        match code {
+            0 => Self::Success,
+            2 => Self::Usage,
+            3 => Self::Refused,
+            4 => Self::NeedsApproval,
+            5 => Self::Environment,
+            130 => Self::Cancelled,
+            _ => Self::Failed,
+        }
+    }
+
     /// The code of a run in that status.
     pub(crate) const fn of_status(status: RunStatus) -> Self {
         match status {

@@ -139,3 +139,42 @@ async fn readiness_is_what_a_service_says_or_answers() {
     place.client().await.shutdown().await.unwrap();
     supervisor.wait().await;
 }
+
+#[tokio::test]
+async fn a_new_manifest_replaces_what_changed_and_a_bad_one_is_put_back() {
+    let place = Place::new();
+    let ready_when = |name: &str, line: &str| {
+        let mut service = shell(name, line);
+        service.ready = Some(masque_fleet::model::Probe::new(Check::Log("ready".into())));
+        service.ready_within = std::time::Duration::from_secs(30);
+        service
+    };
+    let good = |word: &str| format!("echo {word} ready; exec sleep 1000");
+    let mut second = ready_when("second", &good("old"));
+    second.dependencies = vec![Dependency::on(id("first"))];
+    let old = fleet(vec![ready_when("first", &good("old")), second.clone(), ready_when("gone", &good("old"))]);
+    let supervisor = place.supervise(&old, &[]).await;
+    place.reach(&[("first", State::Ready), ("second", State::Ready), ("gone", State::Ready)]).await;
+    let kept = place.pid("first").await;
+    second.program.command = Command::Shell(good("new"));
+    let new = fleet(vec![ready_when("first", &good("old")), second.clone(), ready_when("added", &good("new"))]);
+    place.write(&new);
+    let mut client = place.client().await;
+    let rolled = client.reload().await.unwrap();
+    assert_eq!((rolled.waves, rolled.halted), (vec![vec![id("second")]], None));
+    place.reach(&[("first", State::Ready), ("second", State::Ready), ("added", State::Ready), ("gone", State::Stopped)])
+        .await;
+    assert_eq!(place.pid("first").await, kept, "what did not change runs on");
+    second.program.command = Command::Shell("exit 7".to_owned());
+    place.write(&fleet(vec![ready_when("first", &good("old")), second, ready_when("added", &good("new"))]));
+    let rolled = client.reload().await.unwrap();
+    assert!(rolled.halted.is_some_and(|why| why.contains("here/second")));
+    assert_eq!(rolled.rolled_back, [id("second")]);
+    place.reach(&[("second", State::Ready)]).await;
+    let rolled = client.roll(Target::All).await.unwrap();
+    assert_eq!(rolled.halted, None);
+    assert_eq!(rolled.waves, [vec![id("added"), id("gone"), id("second")], vec![id("first")]]);
+    assert_ne!(place.pid("first").await, kept);
+    client.shutdown().await.unwrap();
+    supervisor.wait().await;
+}

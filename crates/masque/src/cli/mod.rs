@@ -10,6 +10,7 @@ mod doctor;
 pub(crate) mod drive;
 mod explain;
 mod extract;
+mod fleet;
 mod handoff;
 mod key;
 mod mcp;
@@ -114,6 +115,9 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Watch the bundled architect review this directory, without a model
     Demo(demo::Arguments),
+    /// Start, watch and heal a fleet of services
+    #[command(subcommand)]
+    Fleet(fleet::Command),
     /// Serve personas, standards and memory to editors and other MCP clients
     Mcp(mcp::Arguments),
     /// Drive runs that nobody drives
@@ -196,6 +200,7 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Error> {
             let context = Context::read(global, &arguments.settings())?;
             block_on(mcp::run(context, arguments))
         }
+        Command::Fleet(command) => block_on(fleet::run(Context::read(global, &[])?, command)),
         Command::Worker(arguments) => block_on(worker::run(Context::read(global, &[])?, arguments)),
     }
 }

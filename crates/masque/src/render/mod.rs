@@ -7,6 +7,8 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod fleet;
+pub(crate) mod fleet_live;
 pub(crate) mod handoff;
 pub(crate) mod homes;
 pub(crate) mod live;

@@ -18,7 +18,7 @@ mod unit;
 mod watching;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -72,6 +72,8 @@ pub struct Runner {
     journal: Journal,
     /// The control groups that services can have.
     groups: ServiceGroups,
+    /// Services that cannot start because something of them is not there.
+    missing: BTreeSet<ServiceId>,
     /// What a person should look at.
     alarms: BTreeMap<ServiceId, String>,
     /// Where the services of other supervisors stand, as far as is known.
@@ -135,6 +137,7 @@ impl Runner {
             records,
             journal,
             groups: ServiceGroups::detect(),
+            missing: BTreeSet::new(),
             alarms: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             states: watch::Sender::new(States::default()),
@@ -166,7 +169,7 @@ impl Runner {
         let mut signals = Signals::listen()?;
         let mut stopped = false;
         while !self.is_over() {
-            let timer = self.board.next_timer().map(|timer| self.clocks.instant(timer).into());
+            let timer = self.next_timer();
             tokio::select! {
                 Some(event) = self.events.recv() => self.take(event),
                 Some(input) = self.said.recv() => self.tell(input),
@@ -183,6 +186,11 @@ impl Runner {
         }
         self.close().await;
         Ok(())
+    }
+
+    fn next_timer(&self) -> Option<tokio::time::Instant> {
+        let timers = [self.board.next_timer(), self.roll_timer()];
+        timers.into_iter().flatten().min().map(|timer| self.clocks.instant(timer).into())
     }
 
     fn is_over(&self) -> bool {
@@ -202,8 +210,17 @@ impl Runner {
         }
     }
 
-    /// Tells the machine, and does all that it wants, and all that follows from that.
+    /// Tells the machine, and goes on with a replacement that waited for it.
     fn tell(&mut self, input: Input) {
+        self.tell_machine(input);
+        self.roll_on();
+    }
+
+    /// Tells the machine, and does all that it wants, and all that follows from that.
+    fn tell_machine(&mut self, input: Input) {
+        if let Input::Redefine(service) = &input {
+            self.redefine(service);
+        }
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let now = self.clocks.offset();
@@ -220,6 +237,7 @@ impl Runner {
         match self.ending {
             Ending::No => {
                 self.ending = Ending::Ordered;
+                self.abandon_roll();
                 self.records.close();
                 self.tell(Input::Down(Selection::All));
             }

@@ -55,19 +55,29 @@ impl Runner {
         }
         self.tell_missing();
         let held: Vec<ServiceId> = self.records.held().iter().cloned().collect();
-        self.tell(Input::Down(Selection::Services(held.clone())));
+        if !held.is_empty() {
+            self.tell(Input::Down(Selection::Services(held.clone())));
+        }
         self.tell(Input::Up(Selection::AllBut(held)));
     }
 
-    /// Tells what cannot be started because it is not there.
+    /// Tells what cannot be started because it is not there, and what is there now.
     pub(super) fn tell_missing(&mut self) {
         let own = &self.spec.environment;
-        let missing = self.units.iter().filter(|(_, unit)| unit.live.is_none());
-        let missing = missing.filter_map(|(id, unit)| {
-            process::missing(&unit.service, own).map(|why| Input::Missing { id: id.clone(), why })
-        });
-        let missing: Vec<Input> = missing.collect();
-        missing.into_iter().for_each(|input| self.tell(input));
+        let resting = self.units.values().filter(|unit| unit.live.is_none()).map(|unit| &unit.service);
+        let looked: Vec<_> = resting.map(|service| (Arc::clone(service), process::missing(service, own))).collect();
+        for (service, missing) in looked {
+            match missing {
+                Some(why) => {
+                    self.missing.insert(service.id.clone());
+                    self.tell(Input::Missing { id: service.id.clone(), why });
+                }
+                None if self.missing.remove(&service.id) => {
+                    self.tell(Input::Redefine(Box::new((*service).clone())));
+                }
+                None => {}
+            }
+        }
     }
 
     /// Takes over a running instance.

@@ -131,8 +131,7 @@ impl Place {
 
     /// A supervisor as a process of its own, which answers.
     pub async fn supervise(&self, fleet: &Fleet, further: &[&str]) -> Supervisor {
-        let file = self.path().join("fleet.json");
-        fs_err::write(&file, serde_json::to_vec(fleet).unwrap()).unwrap();
+        let file = self.write(fleet);
         let words = [example("supervise"), file, HOST.into(), self.state()].map(PathBuf::into_os_string);
         let words = words.into_iter().chain(further.iter().map(Into::into));
         let mut command = ServiceCommand::new(words, self.path());
@@ -148,6 +147,13 @@ impl Place {
         };
         timeout(GUARD, answers).await.unwrap();
         supervisor
+    }
+
+    /// Writes the manifest of supervisors of their own process.
+    pub fn write(&self, fleet: &Fleet) -> PathBuf {
+        let file = self.path().join("fleet.json");
+        fs_err::write(&file, serde_json::to_vec(fleet).unwrap()).unwrap();
+        file
     }
 
     /// What supervisors of their own process said.

@@ -1,0 +1,28 @@
+//! Use cases over a fleet: read its manifest, check it, start its supervisor, speak with it, measure its start.
+//!
+//! Owns where things are: the manifest, the host that this machine is, the state directory. Leaves out the store but for
+//! the audit: a supervisor does not hold it open. What services do is the supervisor's.
+
+mod chain;
+mod control;
+mod error;
+mod manifest;
+mod place;
+mod supervise;
+
+use serde_json::Value;
+
+pub use chain::{Chain, Step};
+pub use control::{Progress, Standing};
+pub use manifest::{Asked, Manifest};
+pub use masque_fleet::{check::Report, graph, model, status};
+pub use masque_supervisor::runner::Begin;
+pub use masque_supervisor::control::{Answer, Client, Explanation, LogLine, Request, Rolled, Target, Wait};
+pub use place::Place;
+pub use supervise::Began;
+
+/// The JSON schema of `fleet.toml`, for editors.
+#[must_use]
+pub fn schema() -> Value {
+    masque_fleet::manifest::schema()
+}

@@ -1,0 +1,30 @@
+//! `masque fleet check`: what is wrong with a fleet before it starts.
+
+use masque_app::Error;
+use serde_json::json;
+
+use super::{Context, Which, read};
+use crate::{exit::Exit, render};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Error> {
+    let manifest = read(context, arguments.which.asked())?;
+    if arguments.json && manifest.fleet.is_none() {
+        render::json(&json!({ "diagnostics": manifest.diagnostics }));
+    }
+    let report = manifest.check(&context.host)?;
+    if arguments.json {
+        render::json(&json!({ "diagnostics": manifest.diagnostics, "report": report }));
+    } else {
+        render::fleet::report(manifest.fleet()?, &report);
+    }
+    Ok(if report.is_good() { Exit::Success } else { Exit::Failed })
+}
