@@ -1,7 +1,8 @@
-//! Supervises one host of a fleet: `supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep]`.
+//! Supervises one host of a fleet: `supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N]`.
 //!
 //! `FILE` is a manifest, or a fleet as JSON (`.json`). `STATE` is the state directory. `--resume` wants what the last
-//! supervisor wanted, `--keep` starts the supervisor in a process of its own, and again when it is killed. It ends with
+//! supervisor wanted, `--keep` starts the supervisor in a process of its own, and again when it is killed. `--key`
+//! links it to the other hosts, with a key that is made of that number. It ends with
 //! SIGTERM, SIGINT, or when a client says so. A surface that tests use; the command line is `masque fleet`.
 
 use std::{
@@ -15,10 +16,12 @@ use masque_fleet::{
     manifest::{self, Variables},
     model::Fleet,
 };
+use masque_home::identity::KeyPair;
 use masque_sandbox::service::{Output, ServiceCommand};
 use masque_supervisor::{
     Error, keeper,
-    runner::{Begin, Reload, Runner, RunnerSpec},
+    link::{Tcp, peers_of},
+    runner::{Begin, LinkParts, Reload, Runner, RunnerSpec},
 };
 use masque_types::time::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,7 @@ struct Arguments {
     groups: BTreeSet<String>,
     begin: Begin,
     keep: bool,
+    key: Option<u8>,
 }
 
 fn main() -> Result<(), Error> {
@@ -47,8 +51,10 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         return if code == 0 { Ok(()) } else { Err(Error::Refused(format!("the supervisor ended with {code}"))) };
     }
     let file = arguments.file.clone();
+    let fleet = read(&arguments.file).map_err(Error::Refused)?;
     let spec = RunnerSpec {
-        fleet: read(&arguments.file).map_err(Error::Refused)?,
+        link: arguments.key.map(|seed| link(&fleet, &arguments.host, seed)).transpose()?,
+        fleet,
         host: arguments.host,
         groups: arguments.groups,
         directory: arguments.state,
@@ -56,22 +62,34 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         clock: now,
         begin: arguments.begin,
         reload: Some(Reload(Arc::new(move || read(&file)))),
-        link: None,
     };
     Runner::start(spec).await?.run(CancellationToken::new()).await
 }
 
+/// The link to the other hosts of the fleet, with the key that tests make of this number.
+fn link(fleet: &Fleet, host: &str, seed: u8) -> Result<LinkParts, Error> {
+    let key = KeyPair::from_seed(&[seed; 32]);
+    let peers = peers_of(fleet, host, &key.public())?;
+    let listen = fleet.hosts.get(host).and_then(|host| host.link.clone());
+    Ok(LinkParts { name: host.to_owned(), tcp: Some(Tcp { key, listen }), unix: None, peers })
+}
+
 fn arguments() -> Result<Arguments, String> {
-    let usage = || "supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep]".to_owned();
+    let usage = || "supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N]".to_owned();
     let mut words = std::env::args().skip(1);
     let mut next = || words.next().ok_or_else(usage);
     let (file, host, state) = (next()?.into(), next()?, next()?.into());
-    let mut arguments = Arguments { file, host, state, groups: BTreeSet::new(), begin: Begin::Up, keep: false };
+    let mut arguments =
+        Arguments { file, host, state, groups: BTreeSet::new(), begin: Begin::Up, keep: false, key: None };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--group" => drop(arguments.groups.insert(words.next().ok_or_else(usage)?)),
             "--resume" => arguments.begin = Begin::Resume,
             "--keep" => arguments.keep = true,
+            "--key" => {
+                let seed = words.next().ok_or_else(usage)?;
+                arguments.key = Some(seed.parse().map_err(|error| format!("--key {seed}: {error}"))?);
+            }
             _ => return Err(usage()),
         }
     }
