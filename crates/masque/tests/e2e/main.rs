@@ -5,10 +5,12 @@
 
 mod chat;
 mod escape;
+mod fleet_screen;
 mod processes;
 mod protocol;
 mod results;
 mod secrets;
 mod servers;
 mod support;
+mod terminal;
 mod trust;

@@ -27,27 +27,46 @@ replies:
 /// A block of a page.
 struct Block {
     line: usize,
-    exit: i32,
-    commands: Vec<(String, Vec<String>)>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Commands, each with what it prints, and the code that the last one ends with.
+    Session { exit: i32, commands: Vec<(String, Vec<String>)> },
+    /// A file's name and text.
+    File { name: String, text: String },
 }
 
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = page.lines().enumerate();
     while let Some((place, line)) = lines.next() {
-        let Some(mark) = line.strip_prefix("```console") else { continue };
-        let exit = mark.trim().strip_prefix("exit=").map_or(0, |code| code.parse().unwrap());
-        let mut commands: Vec<(String, Vec<String>)> = Vec::new();
-        for (_, line) in lines.by_ref().take_while(|(_, line)| *line != "```") {
-            match (line.strip_prefix("$ "), commands.last_mut()) {
-                (Some(command), _) => commands.push((command.to_owned(), Vec::new())),
-                (None, Some((_, shown))) => shown.push(line.to_owned()),
-                (None, None) => panic!("line {}: a session begins with a command", place + 2),
-            }
-        }
-        blocks.push(Block { line: place + 1, exit, commands });
+        // Blocks of lists are indented.
+        let depth = line.len() - line.trim_start().len();
+        let Some(mark) = line.trim_start().strip_prefix("```") else { continue };
+        let inside = lines.by_ref().map(|(_, line)| line.get(depth..).unwrap_or_default());
+        let inside: Vec<&str> = inside.take_while(|line| *line != "```").collect();
+        let kind = match (mark.strip_prefix("console"), mark.split_once(" file=")) {
+            (Some(rest), _) => session(&inside, rest, place),
+            (None, Some((_, name))) => Kind::File { name: name.to_owned(), text: inside.join("\n") + "\n" },
+            (None, None) => continue,
+        };
+        blocks.push(Block { line: place + 1, kind });
     }
     blocks
+}
+
+fn session(lines: &[&str], mark: &str, place: usize) -> Kind {
+    let exit = mark.trim().strip_prefix("exit=").map_or(0, |code| code.parse().unwrap());
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command.to_owned(), Vec::new())),
+            (None, Some((_, shown))) => shown.push((*line).to_owned()),
+            (None, None) => panic!("line {}: a session begins with a command", place + 2),
+        }
+    }
+    Kind::Session { exit, commands }
 }
 
 /// Whether the output is what the page shows.
@@ -64,20 +83,40 @@ fn matches(shown: &[String], output: &str) -> bool {
     Regex::new(&(pattern + "$")).unwrap().is_match(output)
 }
 
-fn check(name: &str, page: &str) {
-    let masque = Masque::with_script(SCRIPT);
-    for block in blocks(page) {
-        let last = block.commands.len().saturating_sub(1);
-        for (place, (command, shown)) in block.commands.iter().enumerate() {
-            let output = masque.shell(&format!("{{ {command}\n}} 2>&1"));
-            let text = String::from_utf8_lossy(&output.stdout)
-                .replace(&masque.path("project").display().to_string(), "/project");
-            let expected = if place == last { block.exit } else { 0 };
-            let at = format!("{name}, block at line {}: $ {command}", block.line);
-            assert_eq!(output.status.code(), Some(expected), "{at}\n{text}");
-            assert!(shown.is_empty() || matches(shown, &text), "{at}\nprints\n{text}\nand not\n{}", shown.join("\n"));
+/// Ends the fleet that a page started, also when the page is wrong.
+struct Ended<'a>(&'a Masque);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if self.0.path("project/fleet.toml").exists() {
+            self.0.shell("masque fleet down");
         }
     }
+}
+
+fn check(name: &str, page: &str) {
+    let masque = Masque::with_script(SCRIPT);
+    let _ended = Ended(&masque);
+    for block in blocks(page) {
+        match block.kind {
+            Kind::File { name, text } => fs_err::write(masque.path("project").join(name), text).unwrap(),
+            Kind::Session { exit, commands } => {
+                let last = commands.len().saturating_sub(1);
+                for (place, (command, shown)) in commands.iter().enumerate() {
+                    let at = format!("{name}, block at line {}: $ {command}", block.line);
+                    run(&masque, &at, command, shown, if place == last { exit } else { 0 });
+                }
+            }
+        }
+    }
+}
+
+fn run(masque: &Masque, at: &str, command: &str, shown: &[String], exit: i32) {
+    let output = masque.shell(&format!("{{ {command}\n}} 2>&1"));
+    let text =
+        String::from_utf8_lossy(&output.stdout).replace(&masque.path("project").display().to_string(), "/project");
+    assert_eq!(output.status.code(), Some(exit), "{at}\n{text}");
+    assert!(shown.is_empty() || matches(shown, &text), "{at}\nprints\n{text}\nand not\n{}", shown.join("\n"));
 }
 
 #[test]
