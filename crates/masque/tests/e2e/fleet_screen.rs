@@ -98,7 +98,7 @@ fn a_signal_gives_the_terminal_back_and_a_fleet_that_ends_is_told() {
     let terminal = Terminal::start(&fleet.0, "tmux", (80, 24), "fleet top");
     terminal.shows("● database");
     fleet.0.masque(&["fleet", "down"]).expect(0);
-    terminal.shows("no supervisor");
+    terminal.shows("is not up on host");
     terminal.signals(Signal::TERM);
     let left = terminal.shows("[left 0]");
     assert!(!left.contains("● database"), "the usual screen is back:\n{left}");
