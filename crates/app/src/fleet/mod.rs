@@ -15,7 +15,7 @@ use serde_json::Value;
 pub use chain::{Chain, Step};
 pub use control::{Progress, Standing};
 pub use manifest::{Asked, Manifest};
-pub use masque_fleet::{check::Report, graph, model, status};
+pub use masque_fleet::{check::Report, export, graph, model, status};
 pub use masque_supervisor::runner::Begin;
 pub use masque_supervisor::control::{Answer, Client, Explanation, LogLine, Request, Rolled, Target, Wait};
 pub use place::Place;

@@ -20,6 +20,7 @@ mod docs;
 mod doctor;
 mod explain;
 mod extract;
+mod fleet;
 mod handoff;
 mod interrupts;
 mod key;

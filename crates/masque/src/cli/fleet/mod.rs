@@ -6,6 +6,7 @@ mod check;
 mod draw;
 mod look;
 mod logs;
+mod render;
 mod steer;
 mod supervise;
 mod up;
@@ -18,7 +19,7 @@ use masque_app::{
 };
 
 use super::Context;
-use crate::{exit::Exit, render};
+use crate::{exit::Exit, render as show};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Why(look::WhyArguments),
     /// Draw what needs what
     Graph(draw::Arguments),
+    /// Write the fleet as files for other tools: images, networks, volumes, health
+    Render(render::Arguments),
     /// Print the JSON schema of fleet.toml
     Schema,
     /// Supervise in this process, without showing anything
@@ -96,7 +99,7 @@ impl Which {
 fn read(context: &Context, asked: Asked) -> Result<Manifest, Error> {
     let manifest = Manifest::read(&context.host, &context.directory, asked)?;
     for diagnostic in &manifest.diagnostics {
-        render::warning(diagnostic);
+        show::warning(diagnostic);
     }
     Ok(manifest)
 }
@@ -119,8 +122,9 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
         Command::Reload(arguments) => steer::reload(context, arguments).await,
         Command::Why(arguments) => look::why(&context, arguments).await,
         Command::Graph(arguments) => draw::run(&context, &arguments).await,
+        Command::Render(arguments) => render::run(&context, &arguments),
         Command::Schema => {
-            render::text(&render::pretty(&masque_app::fleet::schema()));
+            show::text(&show::pretty(&masque_app::fleet::schema()));
             Ok(Exit::Success)
         }
         Command::Supervise(arguments) => supervise::run(context, arguments).await,
