@@ -61,7 +61,10 @@ pub(crate) fn create_new(path: &Path) -> Result<fs_err::File, Error> {
 }
 
 /// Creates a directory that only its owner can enter, with its parents; one that exists stays as it is.
-pub(crate) fn create_private_directory(path: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// When the file system refuses.
+pub fn create_private_directory(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| Error::File(std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))))

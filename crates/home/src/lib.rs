@@ -15,4 +15,4 @@ pub mod seal;
 pub mod versions;
 
 pub use error::Error;
-pub use files::write_private;
+pub use files::{create_private_directory, write_private};

@@ -5,6 +5,7 @@
 mod chat;
 mod cli;
 mod exit;
+mod fleet_screen;
 mod mcp;
 mod render;
 

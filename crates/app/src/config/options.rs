@@ -224,6 +224,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         ProjectRule::Never,
         "How long jobs are kept after their end; `unlimited` keeps all",
     ),
+    option(
+        "fleet.metrics",
+        Kind::Text,
+        "",
+        ProjectRule::Never,
+        "Loopback address and port at which supervisors of fleets tell metrics; empty tells none",
+    ),
     OptionSpec {
         key: "store.url",
         kind: Kind::Text,

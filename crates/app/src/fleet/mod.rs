@@ -6,6 +6,8 @@
 mod chain;
 mod control;
 mod error;
+mod keys;
+mod link;
 mod manifest;
 mod place;
 mod supervise;

@@ -10,7 +10,7 @@ use masque_fleet::model::{Fleet, Service};
 use masque_supervisor::{control::Client, directory::StateDirectory};
 use masque_types::digest::Digest;
 
-use super::Manifest;
+use super::{Manifest, link::supervisor};
 use crate::{Error, host::Host};
 
 /// The part of a fleet that one supervisor has.
@@ -96,13 +96,6 @@ pub(super) fn state_of(host: &Host, fleet: &Fleet) -> PathBuf {
     host.home.join("fleet").join(format!("{}-{hex}", fleet.name))
 }
 
-/// The name of a supervisor: its host, and its groups where it has not all.
-fn supervisor(host: &str, groups: &BTreeSet<String>) -> String {
-    match groups.is_empty() {
-        true => host.to_owned(),
-        false => format!("{host}.{}", groups.iter().map(String::as_str).collect::<Vec<_>>().join("+")),
-    }
-}
 
 /// The host that is asked for, or that this machine is: the only one, the one of its name, the one of its address.
 pub(super) fn host_of(fleet: &Fleet, asked: Option<&str>) -> Result<String, Error> {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Place;
-use crate::{App, Error, audit, host::Host};
+use crate::{App, Error, audit, config::Settings, host::Host};
 
 /// What supervisors and keepers say for people goes to this file of the state directory.
 const LOG: &str = "supervisor.log";
@@ -93,14 +93,20 @@ impl Place {
     /// Supervises in this process until it is told to end and everything has ended.
     ///
     /// # Errors
-    /// When another supervisor runs, or the state directory cannot be used.
-    pub async fn supervise(&self, host: &Host, begin: Begin, stop: CancellationToken) -> Result<(), Error> {
-        Ok(Runner::start(self.spec(host, begin)).await?.run(stop).await?)
+    /// When another supervisor runs, the state directory cannot be used, or other hosts cannot be spoken with.
+    pub async fn supervise(
+        &self,
+        host: &Host,
+        settings: &Settings,
+        begin: Begin,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        Ok(Runner::start(self.spec(host, settings, begin)?).await?.run(stop).await?)
     }
 
-    fn spec(&self, host: &Host, begin: Begin) -> RunnerSpec {
+    fn spec(&self, host: &Host, settings: &Settings, begin: Begin) -> Result<RunnerSpec, Error> {
         let manifest = self.manifest.clone();
-        RunnerSpec {
+        Ok(RunnerSpec {
             fleet: self.fleet.clone(),
             host: self.host.clone(),
             groups: self.groups.clone(),
@@ -109,7 +115,9 @@ impl Place {
             clock: now,
             begin,
             reload: Some(Reload(Arc::new(move || manifest.again()))),
-        }
+            link: self.link(host)?,
+            metrics: Some(settings.text("fleet.metrics")).filter(|address| !address.is_empty()),
+        })
     }
 
     /// Keeps a supervisor running in a process of its own: starts it, and again when it is killed. Gives its exit code.

@@ -239,6 +239,7 @@ pub(crate) fn given(options: &[(&'static str, &str, &Option<String>)]) -> Vec<Ar
 }
 
 /// What every command starts from.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) host: Host,
     pub(crate) settings: Settings,

@@ -8,6 +8,7 @@ mod act;
 mod ask;
 mod event;
 mod journal;
+mod metrics;
 mod neighbours;
 mod reload;
 mod report;
@@ -41,6 +42,7 @@ use crate::{
     control::{Asked, Server},
     directory::{Lock, StateDirectory},
     link::{Link, States},
+    metrics::Metrics,
     machine::{Board, Input, Selection},
     record::Records,
 };
@@ -81,6 +83,7 @@ pub struct Runner {
     /// Where those of this one stand, for the others.
     states: watch::Sender<States>,
     link: Option<Arc<Link>>,
+    metrics: Option<Metrics>,
     roll: Option<Roll>,
     hear: mpsc::UnboundedSender<Event>,
     events: mpsc::UnboundedReceiver<Event>,
@@ -142,6 +145,7 @@ impl Runner {
             elsewhere: BTreeMap::new(),
             states: watch::Sender::new(States::default()),
             link: None,
+            metrics: None,
             roll: None,
             hear,
             events,
@@ -157,6 +161,7 @@ impl Runner {
         runner.orphans.spawn(Reaper::start()?.run());
         runner.take_over().await?;
         runner.connect().await?;
+        runner.tell_metrics().await?;
         Ok(runner)
     }
 

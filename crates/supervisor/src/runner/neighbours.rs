@@ -76,8 +76,11 @@ impl Runner {
         }
     }
 
-    /// Ends the link.
+    /// Ends the link, and the telling of metrics about it.
     pub(super) async fn disconnect(&mut self) {
+        if let Some(metrics) = self.metrics.take() {
+            metrics.close().await;
+        }
         if let Some(link) = self.link.take().and_then(Arc::into_inner) {
             link.close().await;
         }

@@ -33,6 +33,8 @@ pub struct RunnerSpec {
     pub reload: Option<Reload>,
     /// How other supervisors are reached; absent: there are none.
     pub link: Option<LinkParts>,
+    /// Loopback address and port at which metrics are told; absent: nowhere.
+    pub metrics: Option<String>,
 }
 
 /// How other supervisors are reached.

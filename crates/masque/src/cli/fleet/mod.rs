@@ -4,11 +4,13 @@
 
 mod check;
 mod draw;
+mod key;
 mod look;
 mod logs;
 mod render;
 mod steer;
 mod supervise;
+mod top;
 mod up;
 
 use std::path::PathBuf;
@@ -43,6 +45,11 @@ pub(crate) enum Command {
     Reload(steer::ReloadArguments),
     /// Explain why a service is where it is, and what it waits for
     Why(look::WhyArguments),
+    /// Show the fleet on the whole screen, with keys to steer it
+    Top(top::Arguments),
+    /// Show or make the key by which other hosts know this machine
+    #[command(subcommand)]
+    Key(key::Command),
     /// Draw what needs what
     Graph(draw::Arguments),
     /// Write the fleet as files for other tools: images, networks, volumes, health
@@ -121,6 +128,8 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
         Command::Restart(arguments) => steer::restart(context, arguments).await,
         Command::Reload(arguments) => steer::reload(context, arguments).await,
         Command::Why(arguments) => look::why(&context, arguments).await,
+        Command::Top(arguments) => top::run(context, arguments).await,
+        Command::Key(command) => key::run(context, command).await,
         Command::Graph(arguments) => draw::run(&context, &arguments).await,
         Command::Render(arguments) => render::run(&context, &arguments),
         Command::Schema => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use masque_app::{
     App, Error,
     fleet::{Began, Begin, Chain, Client, Place, Progress, status::Change},
+    config::Settings,
     host::Host,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
                 .hint("mend what is listed above, or start all the same: --no-check"));
         }
     }
-    let (actor, host) = (context.actor(), context.host.clone());
+    let (actor, host, settings) = (context.actor(), context.host.clone(), context.settings.clone());
     let app = context.open().await?;
     if arguments.detach {
         let began = app.start_fleet(&actor, &place).await;
@@ -59,7 +60,7 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     }
     app.admit_fleet(&actor, &place).await?;
     close(app).await?;
-    attached(&host, &place, arguments.json).await
+    attached(&host, &settings, &place, arguments.json).await
 }
 
 /// The supervisor does not hold the store open.
@@ -98,10 +99,10 @@ async fn detached(place: &Place, began: Began, arguments: &Arguments) -> Result<
 }
 
 /// Supervises in this process and shows what happens, until it is told to end.
-async fn attached(host: &Host, place: &Place, json: bool) -> Result<Exit, Error> {
+async fn attached(host: &Host, settings: &Settings, place: &Place, json: bool) -> Result<Exit, Error> {
     let over = CancellationToken::new();
     let supervise = async {
-        let result = place.supervise(host, Begin::Up, CancellationToken::new()).await;
+        let result = place.supervise(host, settings, Begin::Up, CancellationToken::new()).await;
         over.cancel();
         result
     };
