@@ -32,7 +32,7 @@ pub(crate) fn of(host: &Host, settings: &Settings, launcher: &Launcher) -> Conta
 }
 
 /// The socket that is configured or named by a variable.
-fn socket(host: &Host, settings: &Settings) -> Option<String> {
+pub(crate) fn socket(host: &Host, settings: &Settings) -> Option<String> {
     let configured = Some(settings.text("sandbox.engine")).filter(|text| !text.is_empty());
     configured.or_else(|| SOCKET_VARIABLES.iter().find_map(|name| host.variable(name)).map(str::to_owned))
 }

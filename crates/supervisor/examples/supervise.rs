@@ -62,6 +62,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         clock: now,
         begin: arguments.begin,
         reload: Some(Reload(Arc::new(move || read(&file)))),
+        metrics: None,
     };
     Runner::start(spec).await?.run(CancellationToken::new()).await
 }

@@ -162,7 +162,8 @@ async fn a_new_manifest_replaces_what_changed_and_a_bad_one_is_put_back() {
     let mut client = place.client().await;
     let rolled = client.reload().await.unwrap();
     assert_eq!((rolled.waves, rolled.halted), (vec![vec![id("second")]], None));
-    place.reach(&[("first", State::Ready), ("second", State::Ready), ("added", State::Ready), ("gone", State::Stopped)])
+    place
+        .reach(&[("first", State::Ready), ("second", State::Ready), ("added", State::Ready), ("gone", State::Stopped)])
         .await;
     assert_eq!(place.pid("first").await, kept, "what did not change runs on");
     second.program.command = Command::Shell("exit 7".to_owned());

@@ -45,7 +45,8 @@ impl Chain {
     #[must_use]
     pub fn of_status(fleet: &Fleet, status: &FleetStatus, end: Option<&ServiceId>) -> Option<Self> {
         let services = || status.hosts.iter().flat_map(|host| &host.services);
-        let missing = services().filter(|service| service.state == State::Substituted).map(|service| service.id.clone());
+        let missing =
+            services().filter(|service| service.state == State::Substituted).map(|service| service.id.clone());
         let missing: BTreeSet<ServiceId> = missing.collect();
         Self::of(&Graph::without(fleet, &missing), &measured_by_status(services()), end)
     }

@@ -147,8 +147,7 @@ impl Progress {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let waits_elsewhere = |standing: &Standing| {
-            standing.state == State::Blocked
-                && standing.blocked_on.iter().any(|id| !self.services.contains_key(id))
+            standing.state == State::Blocked && standing.blocked_on.iter().any(|id| !self.services.contains_key(id))
         };
         self.is_quiet() && !self.services.values().any(waits_elsewhere)
     }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod control;
+mod deploy;
 mod error;
 mod keys;
 mod link;
@@ -18,8 +19,9 @@ pub use chain::{Chain, Step};
 pub use control::{Progress, Standing};
 pub use manifest::{Asked, Manifest};
 pub use masque_fleet::{check::Report, export, graph, model, status};
-pub use masque_supervisor::runner::Begin;
 pub use masque_supervisor::control::{Answer, Client, Explanation, LogLine, Request, Rolled, Target, Wait};
+pub use masque_supervisor::deploy::{Build, Deployed, Progress as Deploying};
+pub use masque_supervisor::runner::Begin;
 pub use place::Place;
 pub use supervise::Began;
 

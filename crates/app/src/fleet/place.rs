@@ -90,12 +90,16 @@ impl Place {
 }
 
 /// Where all supervisors of a fleet keep their state: fleets of one name in two directories are two fleets.
-pub(super) fn state_of(host: &Host, fleet: &Fleet) -> PathBuf {
-    let digest = Digest::of(fleet.directory.as_os_str().as_encoded_bytes());
-    let hex: String = digest.as_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    host.home.join("fleet").join(format!("{}-{hex}", fleet.name))
+fn state_of(host: &Host, fleet: &Fleet) -> PathBuf {
+    host.home.join(state_name(fleet))
 }
 
+/// The same, from the home on.
+pub(super) fn state_name(fleet: &Fleet) -> PathBuf {
+    let digest = Digest::of(fleet.directory.as_os_str().as_encoded_bytes());
+    let hex: String = digest.as_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    PathBuf::from("fleet").join(format!("{}-{hex}", fleet.name))
+}
 
 /// The host that is asked for, or that this machine is: the only one, the one of its name, the one of its address.
 pub(super) fn host_of(fleet: &Fleet, asked: Option<&str>) -> Result<String, Error> {

@@ -10,7 +10,6 @@ use std::{
 
 use masque_sandbox::service::{Output, ServiceCommand};
 use masque_supervisor::{
-    control::Client,
     directory::StateDirectory,
     runner::{Begin, Reload, Runner, RunnerSpec},
 };

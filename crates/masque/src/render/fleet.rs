@@ -126,8 +126,11 @@ pub(crate) fn explanation(explanation: &Explanation) {
     }
     if let Some(check) = &service.last_check {
         let word = if check.healthy { "healthy" } else { "not healthy" };
-        let took = style::duration(check.took);
-        line(&format!("  last check: {word}, {} {DIM}({took}){DIM:#}", style::harmless(&check.detail)));
+        let detail = match check.detail.as_str() {
+            detail if detail == word => String::new(),
+            detail => format!(", {}", style::harmless(detail)),
+        };
+        line(&format!("  last check: {word}{detail} {DIM}({}){DIM:#}", style::duration(check.took)));
     }
     if let Some(end) = &service.last_end {
         line(&format!("  last end: {end}"));
@@ -196,7 +199,8 @@ pub(crate) fn waves(graph: &Graph, waves: &[Vec<ServiceId>], states: &BTreeMap<S
         line(&format!("{BOLD}wave {}{BOLD:#}", place + 1));
         for id in wave {
             let needs: Vec<String> = graph.needs(id).map(|edge| edge.to.to_string()).collect();
-            let needs = if needs.is_empty() { String::new() } else { format!(" {DIM}needs {}{DIM:#}", needs.join(", ")) };
+            let needs =
+                if needs.is_empty() { String::new() } else { format!(" {DIM}needs {}{DIM:#}", needs.join(", ")) };
             let standing = states.get(id).map_or_else(|| id.to_string(), |state| standing(id, Some(*state)));
             line(&format!("  {standing}{needs}"));
         }

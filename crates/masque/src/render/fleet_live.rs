@@ -1,11 +1,7 @@
 //! The start of a fleet while it happens: a line per service that arrives somewhere, a bar per group below, and at the
 //! end what decided how long it took. Without a terminal the lines only.
 
-use std::{
-    collections::BTreeMap,
-    io::IsTerminal as _,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::IsTerminal as _, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use masque_app::fleet::{

@@ -42,8 +42,8 @@ use crate::{
     control::{Asked, Server},
     directory::{Lock, StateDirectory},
     link::{Link, States},
-    metrics::Metrics,
     machine::{Board, Input, Selection},
+    metrics::Metrics,
     record::Records,
 };
 

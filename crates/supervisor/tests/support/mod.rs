@@ -117,6 +117,7 @@ impl Place {
             begin,
             reload: None,
             link: None,
+            metrics: None,
         }
     }
 

@@ -4,12 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use masque_app::{
     Error,
-    fleet::{
-        Manifest,
-        graph::Graph,
-        model::ServiceId,
-        status::State,
-    },
+    fleet::{Manifest, graph::Graph, model::ServiceId, status::State},
 };
 use serde_json::json;
 

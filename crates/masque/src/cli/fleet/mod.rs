@@ -3,10 +3,11 @@
 //! One file per kind of command. Leaves out what a supervisor does.
 
 mod check;
+mod deploy;
 mod draw;
 mod key;
-mod look;
 mod logs;
+mod look;
 mod render;
 mod steer;
 mod supervise;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Key(key::Command),
     /// Draw what needs what
     Graph(draw::Arguments),
+    /// Start the groups as containers, in the order of their needs, and wait until they are well
+    Deploy(deploy::Arguments),
     /// Write the fleet as files for other tools: images, networks, volumes, health
     Render(render::Arguments),
     /// Print the JSON schema of fleet.toml
@@ -131,6 +134,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Erro
         Command::Top(arguments) => top::run(context, arguments).await,
         Command::Key(command) => key::run(context, command).await,
         Command::Graph(arguments) => draw::run(&context, &arguments).await,
+        Command::Deploy(arguments) => deploy::run(context, arguments).await,
         Command::Render(arguments) => render::run(&context, &arguments),
         Command::Schema => {
             show::text(&show::pretty(&masque_app::fleet::schema()));

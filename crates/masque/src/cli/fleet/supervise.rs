@@ -1,9 +1,6 @@
 //! `masque fleet supervise`: what runs in the background. Hidden: people use `masque fleet up -d`.
 
-use masque_app::{
-    Error,
-    fleet::Begin,
-};
+use masque_app::{Error, fleet::Begin};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Which, place};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use masque_app::{
     App, Error,
-    fleet::{Began, Begin, Chain, Client, Place, Progress, status::Change},
     config::Settings,
+    fleet::{Began, Begin, Chain, Client, Place, Progress, status::Change},
     host::Host,
 };
 use tokio_util::sync::CancellationToken;

@@ -73,8 +73,7 @@ fn of_service(model: &Model, service: &ServiceStatus, status: &FleetStatus, widt
     let state = service.state;
     let word = format!(" {} {}", symbol(state), state.word());
     let since = format!(" for {}", style::age(status.at, service.since));
-    let mut lines =
-        vec![Line::from(vec![Span::styled(word, model.colour(state)), Span::styled(since, dim())])];
+    let mut lines = vec![Line::from(vec![Span::styled(word, model.colour(state)), Span::styled(since, dim())])];
     for why in service.why.iter().take(MOST_WHY) {
         lines.extend(wrapped(&clean(why), usize::from(width).saturating_sub(2)).into_iter().map(indented));
     }

@@ -26,9 +26,8 @@ const KEYS: [(&str, &str); 11] = [
 ];
 
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, area: Rect) {
-    let keys = KEYS.map(|(keys, what)| {
-        Line::from(vec![Span::styled(format!("  {keys:<10}"), bold()), Span::raw(what)])
-    });
+    let keys =
+        KEYS.map(|(keys, what)| Line::from(vec![Span::styled(format!("  {keys:<10}"), bold()), Span::raw(what)]));
     let states = State::ALL.map(|state| {
         Line::from(vec![
             Span::styled(format!("  {} {:<12}", symbol(state), state.word()), model.colour(state)),

@@ -26,10 +26,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, area: Rect) {
     let Some(id) = &logs.of else { return };
     let mut title = vec![Span::styled(format!(" logs of {} ", clean(&id.name)), bold())];
     if logs.back > 0 {
-        title.push(Span::styled(format!("{} back ", style::counted(logs.back as u64, "line", "lines")), model.warning()));
+        title.push(Span::styled(
+            format!("{} back ", style::counted(logs.back as u64, "line", "lines")),
+            model.warning(),
+        ));
     }
     if logs.missed > 0 {
-        title.push(Span::styled(format!("{} left out ", style::counted(logs.missed, "line", "lines")), model.warning()));
+        title
+            .push(Span::styled(format!("{} left out ", style::counted(logs.missed, "line", "lines")), model.warning()));
     }
     let block = Block::new().borders(Borders::TOP).border_style(dim()).title(Line::from(title));
     let inside = block.inner(area);
