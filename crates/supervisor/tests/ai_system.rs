@@ -1,6 +1,12 @@
 //! The example fleet over two supervisors, each in a network namespace of its own, joined by a cable; and the traps that
 //! such fleets have.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on stops")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops, and says why it is skipped"
+)]
 
 mod network;
 mod support;
