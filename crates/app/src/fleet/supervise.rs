@@ -71,7 +71,7 @@ impl App {
         let log = open_log(&directory)?;
         let arguments = arguments(place, &["--keep"]);
         let environment = environment(&self.host);
-        masque_sandbox::detach(&self.host.executable, &arguments, &environment, &place.fleet.directory, log.into())
+        masque_sandbox::detach(&self.host.executable, &arguments, &environment, &place.fleet.directory, log)
             .map_err(|error| Error::environment(format!("the supervisor did not start: {error}")))
     }
 
