@@ -155,7 +155,8 @@ fn check_rolling(plan: &Plan, bad: &[bool], at_once: usize) {
         patience: ms(1000),
     });
     world.run_until(world.now + ms(10_000));
-    let harms = |(service, is_bad): (&Service, &bool)| *is_bad && service.ready.is_some();
+    let harms =
+        |(service, is_bad): (&Service, &bool)| *is_bad && (service.ready.is_some() || service.kind == Kind::Task);
     let is_harmful = world.fleet.services.iter().zip(bad).any(harms);
     assert_eq!(report.halted.is_some(), is_harmful, "{report:?}");
     assert!(report.waves.iter().all(|wave| wave.len() <= at_once));
