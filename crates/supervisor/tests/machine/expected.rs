@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use masque_fleet::model::{Dependency, Fallback, Fleet, ServiceId, Start};
 
-pub struct Expected<'a> {
+pub(crate) struct Expected<'a> {
     fleet: &'a Fleet,
     missing: BTreeSet<ServiceId>,
     usable: BTreeSet<ServiceId>,
@@ -13,7 +13,7 @@ pub struct Expected<'a> {
 }
 
 impl<'a> Expected<'a> {
-    pub fn of(fleet: &'a Fleet, is_missing: impl Fn(&ServiceId) -> bool) -> Self {
+    pub(crate) fn of(fleet: &'a Fleet, is_missing: impl Fn(&ServiceId) -> bool) -> Self {
         let missing = fleet.services.iter().map(|it| it.id.clone()).filter(is_missing).collect();
         let mut it = Self { fleet, missing, usable: BTreeSet::new(), needed: BTreeSet::new() };
         it.find_needed();
@@ -35,15 +35,15 @@ impl<'a> Expected<'a> {
         }
     }
 
-    pub fn is_usable(&self, id: &ServiceId) -> bool {
+    pub(crate) fn is_usable(&self, id: &ServiceId) -> bool {
         self.usable.contains(id)
     }
 
-    pub fn is_needed(&self, id: &ServiceId) -> bool {
+    pub(crate) fn is_needed(&self, id: &ServiceId) -> bool {
         self.needed.contains(id)
     }
 
-    pub fn has_fallbacks(&self) -> bool {
+    pub(crate) fn has_fallbacks(&self) -> bool {
         let has = |fallback: &[Fallback]| !fallback.is_empty();
         self.fleet
             .services

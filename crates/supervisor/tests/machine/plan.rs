@@ -10,51 +10,51 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 /// A whole test case.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    pub services: Vec<ServicePlan>,
+pub(crate) struct Plan {
+    pub(crate) services: Vec<ServicePlan>,
     /// What happens from outside, and when.
-    pub chaos: Vec<(u64, Chaos)>,
+    pub(crate) chaos: Vec<(u64, Chaos)>,
 }
 
 /// A service and its program.
 #[derive(Debug, Clone)]
-pub struct ServicePlan {
-    pub host: usize,
-    pub is_task: bool,
-    pub is_standby: bool,
-    pub is_missing: bool,
-    pub needs: Vec<Need>,
-    pub fallback: Vec<StandIn>,
-    pub is_probed: bool,
-    pub reloads: bool,
-    pub start_ms: u64,
-    pub stop_ms: u64,
-    pub limit: u32,
+pub(crate) struct ServicePlan {
+    pub(crate) host: usize,
+    pub(crate) is_task: bool,
+    pub(crate) is_standby: bool,
+    pub(crate) is_missing: bool,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) fallback: Vec<StandIn>,
+    pub(crate) is_probed: bool,
+    pub(crate) reloads: bool,
+    pub(crate) start_ms: u64,
+    pub(crate) stop_ms: u64,
+    pub(crate) limit: u32,
     /// What its first instances do; those after them are good.
-    pub mishaps: Vec<Mishap>,
+    pub(crate) mishaps: Vec<Mishap>,
 }
 
 /// A dependency on an earlier service.
 #[derive(Debug, Clone)]
-pub struct Need {
+pub(crate) struct Need {
     /// Counted among the services before it.
-    pub on: usize,
-    pub is_early: bool,
-    pub is_required: bool,
-    pub on_loss: OnLoss,
-    pub grace_ms: u64,
-    pub fallback: Vec<StandIn>,
+    pub(crate) on: usize,
+    pub(crate) is_early: bool,
+    pub(crate) is_required: bool,
+    pub(crate) on_loss: OnLoss,
+    pub(crate) grace_ms: u64,
+    pub(crate) fallback: Vec<StandIn>,
 }
 
 #[derive(Debug, Clone)]
-pub enum StandIn {
+pub(crate) enum StandIn {
     Nothing,
     Service(usize),
 }
 
 /// What one instance does wrong.
 #[derive(Debug, Clone)]
-pub enum Mishap {
+pub(crate) enum Mishap {
     None,
     CannotStart,
     NeverReady,
@@ -76,7 +76,7 @@ pub enum Mishap {
 
 /// What happens from outside.
 #[derive(Debug, Clone)]
-pub enum Chaos {
+pub(crate) enum Chaos {
     Kill(usize),
     Restart(usize),
     Down(usize),
@@ -92,7 +92,7 @@ pub enum Chaos {
     },
 }
 
-pub fn plans(hosts: usize, with_chaos: bool) -> impl Strategy<Value = Plan> {
+pub(crate) fn plans(hosts: usize, with_chaos: bool) -> impl Strategy<Value = Plan> {
     let chaos = if with_chaos { 0..8_usize } else { 0..1 };
     (vec(services(hosts, with_chaos), 1..8), vec((0..3000_u64, chaos_of(hosts)), chaos))
         .prop_map(|(services, chaos)| Plan { services, chaos })
@@ -171,13 +171,13 @@ fn chaos_of(hosts: usize) -> impl Strategy<Value = Chaos> {
 }
 
 /// The definition that a plan means.
-pub fn fleet(plan: &Plan) -> Fleet {
+pub(crate) fn fleet(plan: &Plan) -> Fleet {
     let ids: Vec<ServiceId> = plan.services.iter().enumerate().map(|(number, service)| id(number, service)).collect();
     let services = plan.services.iter().enumerate().map(|(number, it)| service(number, it, &ids, &plan.services));
     Fleet { name: "test".to_owned(), services: services.collect(), ..Fleet::default() }
 }
 
-pub fn id(number: usize, plan: &ServicePlan) -> ServiceId {
+pub(crate) fn id(number: usize, plan: &ServicePlan) -> ServiceId {
     ServiceId::new(format!("host{}", plan.host), format!("s{number}"))
 }
 
@@ -223,7 +223,7 @@ fn service(number: usize, plan: &ServicePlan, ids: &[ServiceId], all: &[ServiceP
 }
 
 /// A service without anything special.
-pub fn plain(id: ServiceId) -> Service {
+pub(crate) fn plain(id: ServiceId) -> Service {
     Service {
         id,
         group: None,
@@ -264,10 +264,10 @@ pub fn plain(id: ServiceId) -> Service {
     }
 }
 
-pub fn probe() -> Probe {
+pub(crate) fn probe() -> Probe {
     Probe { failures: 2, successes: 1, ..Probe::new(Check::Tcp("127.0.0.1:1".to_owned())) }
 }
 
-pub fn ms(milliseconds: u64) -> Duration {
+pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }

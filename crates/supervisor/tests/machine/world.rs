@@ -20,18 +20,18 @@ use super::plan::{Chaos, Mishap, Plan, fleet, id, ms};
 const LEASE: Duration = Duration::from_millis(50);
 const LINK_DELAY: Duration = Duration::from_millis(2);
 
-pub struct World {
-    pub fleet: Fleet,
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
     plan: Plan,
-    pub now: Duration,
-    pub hosts: Vec<Host>,
-    pub processes: BTreeMap<u32, Process>,
+    pub(crate) now: Duration,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) processes: BTreeMap<u32, Process>,
     /// Processes that ended without their supervisor knowing it yet, and whether they were ready.
     dying: BTreeMap<ServiceId, bool>,
     queue: BTreeMap<(Duration, u64), Event>,
     scripts: BTreeMap<ServiceId, VecDeque<Mishap>>,
     /// How services are defined otherwise than in the fleet. One whose description is `bad` never becomes ready.
-    pub definitions: BTreeMap<ServiceId, Service>,
+    pub(crate) definitions: BTreeMap<ServiceId, Service>,
     next: u64,
     is_cut: bool,
     /// Rises when the link heals: what was decided about the link before does not count then.
@@ -43,20 +43,20 @@ pub struct World {
     /// Tasks whose supervisor knows that they came to their end.
     completed: BTreeSet<ServiceId>,
     /// When each service was started last.
-    pub starts: BTreeMap<ServiceId, Duration>,
-    pub start_count: usize,
+    pub(crate) starts: BTreeMap<ServiceId, Duration>,
+    pub(crate) start_count: usize,
     steps_now: usize,
     /// Whether supervisors are just told that they do not hear each other.
     is_losing: bool,
 }
 
-pub struct Host {
+pub(crate) struct Host {
     name: String,
-    pub board: Option<Board>,
+    pub(crate) board: Option<Board>,
     since: Duration,
     epoch: u64,
     /// The states that its board told.
-    pub shown: BTreeMap<ServiceId, State>,
+    pub(crate) shown: BTreeMap<ServiceId, State>,
     /// What its board was told about others.
     heard: BTreeMap<ServiceId, Option<State>>,
     /// Those of others that were given up, as its board was told.
@@ -64,14 +64,14 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn is_of(&self, id: &ServiceId) -> bool {
+    pub(crate) fn is_of(&self, id: &ServiceId) -> bool {
         self.name == id.host
     }
 }
 
 #[derive(Debug)]
-pub struct Process {
-    pub id: ServiceId,
+pub(crate) struct Process {
+    pub(crate) id: ServiceId,
     instance: u64,
     mishap: Mishap,
     begun: Duration,
@@ -91,16 +91,16 @@ enum Event {
 
 impl World {
     /// Whether a person stops services of this plan.
-    pub fn was_stopped_by_hand(&self) -> bool {
+    pub(crate) fn was_stopped_by_hand(&self) -> bool {
         self.plan.chaos.iter().any(|(_, chaos)| matches!(chaos, Chaos::Down(_) | Chaos::DownAll(_)))
     }
 
-    pub fn is_missing(&self, id: &ServiceId) -> bool {
+    pub(crate) fn is_missing(&self, id: &ServiceId) -> bool {
         let number: usize = id.name.trim_start_matches('s').parse().expect("a number");
         self.plan.services[number].is_missing
     }
 
-    pub fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let fleet = fleet(plan);
         let count = plan.services.iter().map(|service| service.host + 1).max().unwrap_or(1);
         let hosts = (0..count).map(|host| Host {
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Runs until that time, or until nothing happens any more.
-    pub fn run_until(&mut self, end: Duration) {
+    pub(crate) fn run_until(&mut self, end: Duration) {
         while self.step(end) {}
         self.now = self.now.max(end);
     }
@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Replaces services of the first host, which must come to an end.
-    pub fn roll(&mut self, spec: RollingSpec) -> RollingReport {
+    pub(crate) fn roll(&mut self, spec: RollingSpec) -> RollingReport {
         let views = |world: &Self| world.hosts[0].board.as_ref().expect("a board").views();
         let mut rolling = Rolling::new(spec, &views(self));
         loop {
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Tells a board something, and does what it asks for.
-    pub fn tell(&mut self, host: usize, input: Input) {
+    pub(crate) fn tell(&mut self, host: usize, input: Input) {
         if let Input::Redefine(service) = &input {
             self.definitions.insert(service.id.clone(), (**service).clone());
         }
@@ -541,7 +541,7 @@ impl World {
     }
 
     /// Starts all of a host.
-    pub fn up(&mut self, host: usize) {
+    pub(crate) fn up(&mut self, host: usize) {
         let name = self.hosts[host].name.clone();
         self.alarmed.retain(|id| id.host != name);
         self.tell(host, Input::Up(Selection::All));
@@ -611,7 +611,7 @@ impl World {
     }
 
     /// The link works again.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         if std::mem::take(&mut self.is_cut) {
             self.link_age += 1;
             self.snapshots();
