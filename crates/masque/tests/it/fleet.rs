@@ -40,6 +40,7 @@ impl Fleet {
             (r"\d+\.\d MiB", "[memory]"),
             (r"(?m)^! +\[time\] ", "! [time] "),
             (r"@\[time\] +\+\[time\] +", "@[time] +[time] "),
+            (r"in (9 min \[time\]|10 min)", "in [time]"),
             (r"(ready|stopped|blocked|failed|starting)( +)\d+[smh]", "$1$2[age]"),
         ] {
             text = Regex::new(pattern).unwrap().replace_all(&text, replacement).into_owned();
