@@ -15,6 +15,7 @@ ready = { log = "^listening$" }
 [services.api]
 command = "echo told of $MASQUE_DEP_DATABASE_SERVICE; exec sleep 1000"
 dependencies = ["database"]
+ready = { log = "^told" }
 
 [services.front]
 command = "exec sleep 1000"
