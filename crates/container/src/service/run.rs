@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     errors::Error as ApiError,
     exec::{StartExecOptions, StartExecResults},
-    models::{ContainerStateStatusEnum, ExecConfig, Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest},
+    models::{
+        ContainerInspectResponse, ContainerStateStatusEnum, ExecConfig, Ipam, IpamConfig, NetworkCreateRequest,
+        VolumeCreateRequest,
+    },
     query_parameters::{
         CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder,
         StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -151,6 +154,10 @@ impl Engine {
     pub async fn service(&self, name: &str) -> Result<Option<ServiceState>, Error> {
         let found = match self.api().inspect_container(name, None::<InspectContainerOptions>).await {
             Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            // Podman knows states of a container that the client does not.
+            Err(ApiError::JsonDataError { contents, .. }) => {
+                without_status(&contents).map_err(self.failed("look at a container"))?
+            }
             found => found.map_err(self.failed("look at a container"))?,
         };
         let state = found.state.unwrap_or_default();
@@ -159,7 +166,8 @@ impl Engine {
             networks.into_values().filter_map(|network| network.ip_address).find(|address| !address.is_empty());
         let labels: HashMap<_, _> = found.config.and_then(|config| config.labels).unwrap_or_default();
         let is_running = state.running.unwrap_or_default();
-        let has_ended = state.status == Some(ContainerStateStatusEnum::EXITED);
+        let never = [Some(ContainerStateStatusEnum::CREATED), Some(ContainerStateStatusEnum::EMPTY)];
+        let has_ended = !is_running && !never.contains(&state.status);
         let process = state.pid.and_then(|process| u32::try_from(process).ok()).filter(|process| *process > 0);
         Ok(Some(ServiceState {
             id: found.id.unwrap_or_default(),
@@ -252,4 +260,13 @@ impl Engine {
         let listed = listed.map_err(self.failed("list images"))?;
         Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
     }
+}
+
+/// What an engine says of a container, without the word for its state.
+fn without_status(contents: &str) -> Result<ContainerInspectResponse, ApiError> {
+    let mut document: serde_json::Value = serde_json::from_str(contents)?;
+    if let Some(state) = document.get_mut("State").and_then(serde_json::Value::as_object_mut) {
+        state.remove("Status");
+    }
+    Ok(serde_json::from_value(document)?)
 }
