@@ -1,10 +1,8 @@
-//! Supervises one host of a fleet: `supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N]
-//! [--sockets DIRECTORY]`.
+//! Supervises one host of a fleet: `supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N]`.
 //!
 //! `FILE` is a manifest, or a fleet as JSON (`.json`). `STATE` is the state directory. `--resume` wants what the last
 //! supervisor wanted, `--keep` starts the supervisor in a process of its own, and again when it is killed. `--key`
-//! links it to the other hosts, with a key that is made of that number, `--sockets` to other supervisors of its host,
-//! which are told the same directory. It ends with
+//! links it to the other hosts, with a key that is made of that number. It ends with
 //! SIGTERM, SIGINT, or when a client says so. A surface that tests use; the command line is `masque fleet`.
 
 use std::{
@@ -36,7 +34,6 @@ struct Arguments {
     begin: Begin,
     keep: bool,
     key: Option<u8>,
-    sockets: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Error> {
@@ -56,7 +53,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     let file = arguments.file.clone();
     let fleet = read(&arguments.file).map_err(Error::Refused)?;
     let spec = RunnerSpec {
-        link: link(&fleet, &arguments)?,
+        link: arguments.key.map(|seed| link(&fleet, &arguments.host, seed)).transpose()?,
         fleet,
         host: arguments.host,
         groups: arguments.groups,
@@ -70,31 +67,24 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     Runner::start(spec).await?.run(CancellationToken::new()).await
 }
 
-/// The link to the other hosts of the fleet, with the key that tests make of this number, and to others of its host.
-fn link(fleet: &Fleet, arguments: &Arguments) -> Result<Option<LinkParts>, Error> {
-    let Arguments { host, sockets, .. } = arguments;
-    let name = arguments.groups.iter().fold(host.clone(), |name, group| format!("{name}.{group}"));
-    let mut parts = LinkParts { name, tcp: None, unix: sockets.clone(), peers: Vec::new() };
-    if let Some(seed) = arguments.key {
-        let key = KeyPair::from_seed(&[seed; 32]);
-        parts.peers = peers_of(fleet, host, &key.public())?;
-        let listen = fleet.hosts.get(host).and_then(|host| host.link.clone());
-        parts.tcp = Some(Tcp { key, listen });
-    }
-    Ok((parts.tcp.is_some() || parts.unix.is_some()).then_some(parts))
+/// The link to the other hosts of the fleet, with the key that tests make of this number.
+fn link(fleet: &Fleet, host: &str, seed: u8) -> Result<LinkParts, Error> {
+    let key = KeyPair::from_seed(&[seed; 32]);
+    let peers = peers_of(fleet, host, &key.public())?;
+    let listen = fleet.hosts.get(host).and_then(|host| host.link.clone());
+    Ok(LinkParts { name: host.to_owned(), tcp: Some(Tcp { key, listen }), unix: None, peers })
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let usage = || "supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N] [--sockets DIRECTORY]".to_owned();
+    let usage = || "supervise FILE HOST STATE [--group GROUP]… [--resume] [--keep] [--key N]".to_owned();
     let mut words = std::env::args().skip(1);
     let mut next = || words.next().ok_or_else(usage);
     let (file, host, state) = (next()?.into(), next()?, next()?.into());
     let mut arguments =
-        Arguments { file, host, state, groups: BTreeSet::new(), begin: Begin::Up, keep: false, key: None, sockets: None };
+        Arguments { file, host, state, groups: BTreeSet::new(), begin: Begin::Up, keep: false, key: None };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--group" => drop(arguments.groups.insert(words.next().ok_or_else(usage)?)),
-            "--sockets" => arguments.sockets = Some(words.next().ok_or_else(usage)?.into()),
             "--resume" => arguments.begin = Begin::Resume,
             "--keep" => arguments.keep = true,
             "--key" => {

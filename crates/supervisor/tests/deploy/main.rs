@@ -7,7 +7,7 @@
 #[path = "../../../container/tests/containers/station.rs"]
 mod station;
 
-use std::{cell::RefCell, path::Path};
+use std::{cell::RefCell, collections::BTreeSet, path::Path};
 
 use masque_container::libraries_of_this_process;
 use masque_fleet::{
@@ -16,11 +16,15 @@ use masque_fleet::{
     status::State,
 };
 use masque_supervisor::{
+    Error,
     control::Client,
     deploy::{Build, DeploySpec, Inside, Progress, Start, deploy, undeploy},
     directory::StateDirectory,
+    runner::{Begin, LinkParts, Runner, RunnerSpec},
 };
 use masque_testkit::fleets::plain_fleet;
+use masque_types::time::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use station::{IMAGE, LIMIT, Station};
 
@@ -50,20 +54,21 @@ fn fleet(directory: &Path) -> Fleet {
     fleet
 }
 
+/// This very program is what supervises inside: as the first process of a container, its test of that name.
 fn spec(station: &Station, fleet: &Fleet) -> DeploySpec {
-    let test = std::env::current_exe().unwrap();
     let start = Start::new(|unit| {
         let group = unit.group.unwrap();
-        let words =
-            [MANIFEST, unit.host, &format!("{HOME}/{group}"), "--group", group, "--sockets", &format!("{HOME}/links")];
+        let words = [&format!("inside_of_{group}"), "--exact", "--nocapture", "--test-threads=1"];
         Inside { arguments: words.map(str::to_owned).to_vec(), state: group.into() }
     });
+    fs_err::create_dir_all(station.at("home/links")).unwrap();
+    std::fs::set_permissions(station.at("home/links"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     DeploySpec {
         fleet: fleet.clone(),
         host: "h".to_owned(),
-        groups: std::collections::BTreeSet::new(),
+        groups: BTreeSet::new(),
         home: station.at("home"),
-        executable: test.parent().unwrap().parent().unwrap().join("examples/supervise"),
+        executable: std::env::current_exe().unwrap(),
         libraries: libraries_of_this_process().unwrap(),
         start,
         build: Build::Never,
@@ -72,45 +77,82 @@ fn spec(station: &Station, fleet: &Fleet) -> DeploySpec {
 }
 
 #[tokio::test]
+async fn inside_of_front() {
+    supervise("front").await;
+}
+
+#[tokio::test]
+async fn inside_of_back() {
+    supervise("back").await;
+}
+
+/// Supervises a group, as the first process of a container; anywhere else there is nothing to do.
+async fn supervise(group: &str) {
+    if std::process::id() != 1 {
+        return;
+    }
+    let text = fs_err::read_to_string(MANIFEST).unwrap();
+    let sockets = Some(Path::new(HOME).join("links"));
+    let spec = RunnerSpec {
+        fleet: masque_fleet::import::description(&text).unwrap(),
+        host: "h".to_owned(),
+        groups: BTreeSet::from([group.to_owned()]),
+        directory: Path::new(HOME).join(group),
+        environment: std::env::vars().collect(),
+        clock: || {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            Timestamp(i64::try_from(since.as_millis()).unwrap())
+        },
+        begin: Begin::Up,
+        reload: None,
+        link: Some(LinkParts { name: format!("h.{group}"), tcp: None, unix: sockets, peers: Vec::new() }),
+        metrics: None,
+    };
+    Runner::start(spec).await.unwrap().run(CancellationToken::new()).await.unwrap();
+}
+
+/// What the supervisor of a group says of its services.
+async fn states(station: &Station, group: &str) -> Result<Vec<(String, State)>, Error> {
+    let directory = StateDirectory::open(&station.at("home").join(group))?;
+    let status = Client::connect(&directory).await?.status().await?;
+    let own = status.hosts.into_iter().flat_map(|host| host.services).filter(|one| one.group.as_deref() == Some(group));
+    Ok(own.map(|service| (service.id.name, service.state)).collect())
+}
+
+/// Nothing is judged before everything has ended: a container would outlive a failed test.
+#[tokio::test]
 async fn groups_run_in_containers_and_their_services_wait_for_each_other() {
     let Some(station) = Station::open().await else { return };
     let fleet = fleet(&station.workspace());
-    fs_err::create_dir_all(station.at("home/links")).unwrap();
-    std::fs::set_permissions(station.at("home/links"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let spec = spec(&station, &fleet);
     let told = RefCell::new(Vec::new());
-    let deployed = deploy(&station.engine, &spec, |progress| told.borrow_mut().push(progress)).await.unwrap();
-    assert_eq!((deployed.well.len(), deployed.failed.as_slice()), (2, &[][..]), "{:?}", told.borrow());
-    // Each supervisor has its own services, and answers from outside.
-    for (group, services) in [("front", &["web"][..]), ("back", &["db", "helper"])] {
-        let directory = StateDirectory::open(&station.at("home").join(group)).unwrap();
-        let status = Client::connect(&directory).await.unwrap().status().await.unwrap();
-        let own = status.hosts.iter().flat_map(|host| &host.services).filter(|one| one.group.as_deref() == Some(group));
-        let own: Vec<_> = own.map(|service| (service.id.name.as_str(), service.state)).collect();
-        let expected: Vec<_> = services.iter().map(|name| (*name, State::Ready)).collect();
-        assert_eq!(own, expected);
-    }
-    let order: Vec<_> = told
-        .borrow()
-        .iter()
-        .filter_map(|progress| match progress {
-            Progress::Service { id, state: State::Ready, .. } => Some(id.name.clone()),
-            _ => None,
-        })
-        .collect();
-    let place = |name: &str| order.iter().position(|other| other == name);
-    assert!(place("db") < place("web"), "{order:?}");
-    // What runs as it should is left alone.
-    told.borrow_mut().clear();
-    deploy(&station.engine, &spec, |progress| told.borrow_mut().push(progress)).await.unwrap();
-    let already =
-        told.borrow().iter().filter(|progress| matches!(progress, Progress::Started { already: true, .. })).count();
-    assert_eq!(already, 2);
+    let tell = |progress| told.borrow_mut().push(progress);
+    let deployed = deploy(&station.engine, &spec, tell).await;
+    let first = told.take();
+    let (front, back) = (states(&station, "front").await, states(&station, "back").await);
+    let again = deploy(&station.engine, &spec, tell).await;
+    let second = told.take();
     undeploy(&station.engine, &spec).await.unwrap();
     for unit in ["deployed-front", "deployed-back"] {
         assert_eq!(station.engine.service(unit).await.unwrap(), None);
     }
     station.close().await;
+    let deployed = deployed.unwrap();
+    assert_eq!((deployed.well.len(), deployed.failed.as_slice()), (2, &[][..]), "{first:?}");
+    // Each supervisor has its own services, and answers from outside.
+    let ready = |names: &[&str]| -> Vec<_> { names.iter().map(|name| ((*name).to_owned(), State::Ready)).collect() };
+    assert_eq!((front.unwrap(), back.unwrap()), (ready(&["web"]), ready(&["db", "helper"])));
+    // The service of one container waited for that of the other one.
+    let line = |progress: &Progress| match progress {
+        Progress::Service { id, state, .. } => Some((id.name.clone(), *state)),
+        _ => None,
+    };
+    let seen: Vec<_> = first.iter().filter_map(line).collect();
+    assert!(seen.contains(&("web".to_owned(), State::Blocked)), "{seen:?}");
+    // What runs as it should is left alone.
+    assert_eq!(again.unwrap().well.len(), 2);
+    let already = second.iter().filter(|progress| matches!(progress, Progress::Started { already: true, .. }));
+    assert_eq!(already.count(), 2);
 }
 
 #[tokio::test]
@@ -123,11 +165,10 @@ async fn a_group_that_does_not_come_up_says_why() {
         service.restart.policy = masque_fleet::model::RestartPolicy::Never;
     }
     let spec = spec(&station, &fleet);
-    fs_err::create_dir_all(station.at("home/links")).unwrap();
-    std::fs::set_permissions(station.at("home/links"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let deployed = deploy(&station.engine, &spec, |_| {}).await.unwrap();
-    let (unit, why) = deployed.failed.first().unwrap();
-    assert!(unit == "back" && why.starts_with("h/db is failed") && why.contains("exit code 3"), "{why}");
+    let deployed = deploy(&station.engine, &spec, |_| {}).await;
     undeploy(&station.engine, &spec).await.unwrap();
     station.close().await;
+    let failed = deployed.unwrap().failed;
+    let (unit, why) = failed.first().unwrap();
+    assert!(unit == "back" && why.starts_with("h/db is failed") && why.contains("exit code 3"), "{why}");
 }
