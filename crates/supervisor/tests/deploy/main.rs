@@ -20,6 +20,7 @@ use masque_supervisor::{
     control::Client,
     deploy::{Build, DeploySpec, Inside, Progress, Start, deploy, undeploy},
     directory::StateDirectory,
+    link::{Peer, Route},
     runner::{Begin, LinkParts, Runner, RunnerSpec},
 };
 use masque_testkit::fleets::plain_fleet;
@@ -92,7 +93,9 @@ async fn supervise(group: &str) {
         return;
     }
     let text = fs_err::read_to_string(MANIFEST).unwrap();
-    let sockets = Some(Path::new(HOME).join("links"));
+    let others = ["front", "back"].into_iter().filter(|other| *other != group);
+    let peer = |other| Peer { name: format!("h.{other}"), host: "h".to_owned(), route: Route::Unix };
+    let (unix, peers) = (Some(Path::new(HOME).join("links")), others.map(peer).collect());
     let spec = RunnerSpec {
         fleet: masque_fleet::import::description(&text).unwrap(),
         host: "h".to_owned(),
@@ -105,7 +108,7 @@ async fn supervise(group: &str) {
         },
         begin: Begin::Up,
         reload: None,
-        link: Some(LinkParts { name: format!("h.{group}"), tcp: None, unix: sockets, peers: Vec::new() }),
+        link: Some(LinkParts { name: format!("h.{group}"), tcp: None, unix, peers }),
         metrics: None,
     };
     Runner::start(spec).await.unwrap().run(CancellationToken::new()).await.unwrap();
