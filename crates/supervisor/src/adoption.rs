@@ -36,7 +36,11 @@ impl Cookie {
     fn read(text: &str, directory: &str) -> Option<Self> {
         let (service, instance) = text.rsplit_once('/')?;
         let (number, random) = instance.split_once('-')?;
-        random.strip_prefix(directory)?.strip_prefix('.')?;
+        // The directory's part has points too.
+        let random = random.strip_prefix(directory)?.strip_prefix('.')?;
+        if random.contains('.') {
+            return None;
+        }
         let (_, id) = service.split_once('/')?;
         Some(Self {
             text: text.to_owned(),

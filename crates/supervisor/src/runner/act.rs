@@ -158,6 +158,7 @@ impl Runner {
         let is_completed = unit.service.kind == Kind::Task && end.is_success();
         self.records.ended(&id, if is_completed { Ended::Completed } else { Ended::Otherwise });
         self.tell(Input::Ended { id, instance, end });
+        self.forget_gone();
     }
 
     fn live(&mut self, id: &ServiceId, instance: u64) -> Option<&mut Live> {

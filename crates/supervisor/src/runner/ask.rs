@@ -57,7 +57,7 @@ impl Runner {
         self.refuse_while_ending()?;
         let selection = self.select(target)?;
         match &selection {
-            Selection::All => self.records.want_all(),
+            Selection::All | Selection::AllBut(_) => self.records.want_all(),
             _ => self.selected(&selection).iter().for_each(|id| self.records.release(id)),
         }
         self.tell_missing();
@@ -122,13 +122,21 @@ impl Runner {
     /// The services that a request means, as the machine takes them.
     pub(super) fn select(&self, target: Target) -> Result<Selection, Error> {
         match target {
-            Target::All => Ok(Selection::All),
+            Target::All => Ok(self.all()),
             Target::Services(names) => Ok(Selection::Services(self.find_all(&names)?)),
             Target::Group(group) => {
                 let is_here = self.units.values().any(|unit| unit.service.group.as_ref() == Some(&group));
                 let refused = || Error::Refused(format!("no service of a group `{group}` is supervised here"));
                 is_here.then_some(Selection::Group(group.clone())).ok_or_else(refused)
             }
+        }
+    }
+
+    /// Everything that is wanted at all.
+    fn all(&self) -> Selection {
+        match self.gone.is_empty() {
+            true => Selection::All,
+            false => Selection::AllBut(self.gone.iter().cloned().collect()),
         }
     }
 

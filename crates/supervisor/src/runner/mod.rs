@@ -74,6 +74,8 @@ pub struct Runner {
     journal: Journal,
     /// The control groups that services can have.
     groups: ServiceGroups,
+    /// Services that a new manifest has no more.
+    gone: BTreeSet<ServiceId>,
     /// Services that cannot start because something of them is not there.
     missing: BTreeSet<ServiceId>,
     /// What a person should look at.
@@ -140,6 +142,7 @@ impl Runner {
             records,
             journal,
             groups: ServiceGroups::detect(),
+            gone: BTreeSet::new(),
             missing: BTreeSet::new(),
             alarms: BTreeMap::new(),
             elsewhere: BTreeMap::new(),

@@ -56,14 +56,16 @@ impl Runner {
             Err(why) => return refuse(reply, why),
         };
         let owned: Vec<Service> = fleet.services.iter().filter(|service| self.spec.owns(service)).cloned().collect();
-        let gone: Vec<ServiceId> =
-            self.units.keys().filter(|id| !owned.iter().any(|service| service.id == **id)).cloned().collect();
+        self.gone.extend(self.units.keys().filter(|id| !owned.iter().any(|service| service.id == **id)).cloned());
+        self.gone.retain(|id| !owned.iter().any(|service| service.id == *id));
+        let gone: Vec<ServiceId> = self.gone.iter().cloned().collect();
         let (known, new): (Vec<Service>, Vec<Service>) =
             owned.into_iter().partition(|service| self.units.contains_key(&service.id));
         let is_other = |service: &Service| self.units.get(&service.id).is_some_and(|unit| *unit.service != *service);
         let replacements: Vec<Service> = known.into_iter().filter(is_other).collect();
         self.fleet = fleet;
         self.tell_machine(Input::Down(Selection::Services(gone)));
+        self.forget_gone();
         let begun: Vec<ServiceId> =
             new.iter().filter(|service| service.start == Start::Always).map(|service| service.id.clone()).collect();
         for service in new {
@@ -72,6 +74,15 @@ impl Runner {
         self.tell_missing();
         self.tell_machine(Input::Up(Selection::Services(begun)));
         self.roll_out(Vec::new(), replacements, reply);
+    }
+
+    /// Forgets the services that the manifest has no more, as far as nothing of them runs.
+    pub(super) fn forget_gone(&mut self) {
+        for id in &self.gone {
+            if self.units.get(id).is_some_and(|unit| unit.live.is_none()) {
+                self.units.remove(id);
+            }
+        }
     }
 
     /// Replaces services in waves as they are.

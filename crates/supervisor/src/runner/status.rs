@@ -69,6 +69,8 @@ impl Runner {
     fn own(&mut self) -> Own {
         self.tell(Input::Tick);
         let ids = self.fleet.services.iter().map(|service| &service.id).filter(|id| self.units.contains_key(id));
+        // What a new manifest has no more is told until it has ended.
+        let ids = ids.chain(self.gone.iter().filter(|id| self.units.contains_key(id)));
         let services: Vec<ServiceStatus> = ids.filter_map(|id| self.status_of(id)).collect();
         let live =
             self.units.iter().filter_map(|(id, unit)| Some((id.clone(), Arc::clone(&unit.live.as_ref()?.process))));

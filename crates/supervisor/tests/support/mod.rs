@@ -10,6 +10,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,7 +20,7 @@ use masque_fleet::{
     model::{Command, Fleet, Host, Kind, Limits, Logs, Program, Restart, Service, ServiceId, Start, Stop},
     status::{Change, FleetStatus, ServiceStatus, State},
 };
-use masque_sandbox::service::{Output, ServiceCommand, ServiceProcess};
+use masque_sandbox::service::{Output, ServiceCommand, ServiceProcess, find_marked};
 use masque_supervisor::{
     Error,
     control::Client,
@@ -186,25 +187,30 @@ impl Place {
 
     /// Waits until these services are there, all at the same time.
     pub async fn reach(&self, wanted: &[(&str, State)]) {
+        let is = |services: &[ServiceStatus], name: &str, state| {
+            services.iter().any(|service| service.id == id(name) && service.state == state)
+        };
+        self.until(|services| wanted.iter().all(|(name, state)| is(services, name, *state))).await;
+    }
+
+    /// Waits until that is true of the services.
+    pub async fn until(&self, wanted: impl Fn(&[ServiceStatus]) -> bool) {
         let mut events = self.client().await;
-        events.follow_changes(u64::MAX).await.unwrap();
+        // From the first on, so that none is missed.
+        events.follow_changes(0).await.unwrap();
         let mut asks = self.client().await;
         let mut last = Vec::new();
         let reached = timeout(GUARD, async {
             loop {
-                let status = asks.status().await.unwrap();
-                let state = |name: &str| {
-                    let mut services = status.hosts[0].services.iter();
-                    services.find(|service| service.id == id(name)).unwrap().state
-                };
-                if wanted.iter().all(|(name, wanted)| state(name) == *wanted) {
+                last.clone_from(&asks.status().await.unwrap().hosts[0].services);
+                if wanted(&last) {
                     return;
                 }
-                last.clone_from(&status.hosts[0].services);
                 events.next_change().await.unwrap();
             }
         });
-        assert!(reached.await.is_ok(), "{wanted:?} was not reached: {last:#?}; {}", self.said());
+        let is_reached = reached.await.is_ok();
+        assert!(is_reached, "it did not come so far: {last:#?}; {}", self.said());
     }
 
     /// The lines that a service printed, when there are so many.
@@ -222,8 +228,29 @@ impl Place {
     }
 }
 
+/// What is left of a test that failed is ended.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Ok(metadata) = fs_err::metadata(self.state()) else { return };
+        let of_place = format!("-{:x}.{:x}.", metadata.dev(), metadata.ino());
+        let marked = find_marked("MASQUE_INSTANCE".as_ref()).unwrap_or_default();
+        for process in marked.iter().filter(|process| process.value.to_string_lossy().contains(&of_place)) {
+            let pid = i32::try_from(process.process).ok().and_then(rustix::process::Pid::from_raw);
+            // It may just have ended.
+            let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+        }
+    }
+}
+
 /// A supervisor that is a process.
 pub struct Supervisor(Arc<ServiceProcess>);
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // It has ended already unless its test failed.
+        let _ = self.0.signal(9);
+    }
+}
 
 impl Supervisor {
     /// Kills the supervisor alone, as the kernel would.
