@@ -77,7 +77,10 @@ impl Manifest {
             None => super::place::host_of(fleet, None).ok(),
         };
         let path = host.variable("PATH").unwrap_or_default();
-        Ok(check::check(fleet, &World::of_this_machine(fleet, here.as_deref(), path)))
+        let mut world = World::of_this_machine(fleet, here.as_deref(), path);
+        // In a group's container, the programs of other groups are missing rightly.
+        world.groups_here = self.asked.groups.iter().cloned().collect();
+        Ok(check::check(fleet, &world))
     }
 
     /// The part of the fleet that a supervisor on this machine has.
