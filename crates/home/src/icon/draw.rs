@@ -15,6 +15,8 @@ use crate::Error;
 
 /// Coordinates further out cannot be drawn.
 const FURTHEST_PIXEL: f32 = 16_000.0;
+/// Widest stroke, in the units of the drawing.
+const MOST_WIDTH: f32 = 4_096.0;
 
 /// Draws in a square of that many pixels; a picture that is not square stands in its middle.
 pub(super) fn draw(svg: &str, pixels: u32) -> Result<Raster, Error> {
@@ -86,7 +88,8 @@ impl<'a> Look<'a> {
             cap: word("stroke-linecap", self.cap),
             join: word("stroke-linejoin", self.join),
             miter: number(node, "stroke-miterlimit").unwrap_or(self.miter),
-            width: number(node, "stroke-width").unwrap_or(self.width),
+            // The rasteriser cannot count what is much wider.
+            width: number(node, "stroke-width").map(|width| width.clamp(0.0, MOST_WIDTH)).unwrap_or(self.width),
             fill_opacity: part("fill-opacity").unwrap_or(self.fill_opacity),
             stroke_opacity: part("stroke-opacity").unwrap_or(self.stroke_opacity),
             // Of a group as well: parts that overlap show through one another.
