@@ -47,6 +47,7 @@ fn each_value_is_shown_with_the_layer_that_it_came_from() {
     standards.ttl 30d built in How long a proposed standard can be approved
     jobs.parallel 4 built in Jobs that one process drives at a time; 0 leaves them to other processes
     jobs.keep 30d built in How long jobs are kept after their end; `unlimited` keeps all
+    fleet.metrics built in Loopback address and port at which supervisors of fleets tell metrics; empty tells none
     store.url built in SQLite file or postgres:// URL; empty is masque.db in Masque's home
     ! [project]/.masque/config.toml: warning: a project's file may not declare providers: ignored
     !   hint: move the section to your own configuration file

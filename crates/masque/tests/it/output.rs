@@ -83,6 +83,7 @@ fn a_wrong_command_line_is_explained() {
     !   token        Make, list and revoke access tokens of the server
     !   doctor       Show what this machine can enforce and which models can be asked
     !   demo         Watch the bundled architect review this directory, without a model
+    !   fleet        Start, watch and heal a fleet of services
     !   mcp          Serve personas, standards and memory to editors and other MCP clients
     !   worker       Drive runs that nobody drives
     !   completions  Print shell completions
