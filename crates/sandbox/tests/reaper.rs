@@ -11,6 +11,9 @@ use masque_sandbox::service::{Reaper, ServiceCommand, ServiceEnd};
 /// Only against hanging.
 const GUARD: Duration = Duration::from_secs(60);
 
+/// Set where the test runs in a namespace of its own.
+const INSIDE: &str = "MASQUE_TEST_INSIDE";
+
 fn children() -> Vec<String> {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path.join("children")).unwrap_or_default();
@@ -43,4 +46,19 @@ async fn orphans_are_buried_and_services_keep_their_ends() {
     }
     assert!(children().is_empty());
     tasks.shutdown().await;
+    if std::env::var_os(INSIDE).is_none() {
+        the_same_in_a_namespace_of_processes();
+    }
+}
+
+/// As in a container whose first process began no session: its session lies outside, and has no number inside.
+fn the_same_in_a_namespace_of_processes() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("the namespace is left out: only root may make one of processes alone");
+        return;
+    }
+    let mut test = std::process::Command::new("unshare");
+    test.args(["--pid", "--fork", "--mount-proc", "--"]).arg(std::env::current_exe().unwrap()).env(INSIDE, "1");
+    let output = test.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

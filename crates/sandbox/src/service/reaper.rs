@@ -52,7 +52,8 @@ impl Reaper {
 /// Buries all orphans that have ended.
 fn bury() {
     let ours = children();
-    let own_session = rustix::process::getsid(None).ok().map(|id| id.as_raw_nonzero().get().unsigned_abs());
+    // Not by getsid(2), whose answer is zero where the session began outside of this namespace of processes.
+    let own_session = table::entry(std::process::id()).map(|own| own.session);
     let is_orphan = |process: &u32| {
         let entry = table::entry(*process);
         // Orphans come from services, which are sessions of their own.
