@@ -25,7 +25,7 @@ use masque_supervisor::{
     Error,
     control::Client,
     directory::StateDirectory,
-    runner::{Begin, Runner, RunnerSpec},
+    runner::{Begin, LinkParts, Runner, RunnerSpec},
 };
 use masque_types::time::Timestamp;
 use tempfile::TempDir;
@@ -126,6 +126,12 @@ impl Place {
     pub async fn start(&self, fleet: Fleet, begin: Begin) -> JoinHandle<Result<(), Error>> {
         let runner = Runner::start(self.spec(fleet, begin)).await.unwrap();
         spawn(runner.run(CancellationToken::new()))
+    }
+
+    /// A supervisor within this process, of that host and with a link to others.
+    pub async fn linked(&self, fleet: Fleet, host: &str, link: LinkParts) -> JoinHandle<Result<(), Error>> {
+        let spec = RunnerSpec { host: host.to_owned(), link: Some(link), ..self.spec(fleet, Begin::Up) };
+        spawn(Runner::start(spec).await.unwrap().run(CancellationToken::new()))
     }
 
     pub async fn try_start(&self, fleet: Fleet) -> Result<Runner, Error> {
