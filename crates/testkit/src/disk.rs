@@ -6,34 +6,49 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_remount, unmount};
 
+use crate::need::lacking;
+
 /// A small file system; it is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
-    directory: tempfile::TempDir,
+    place: PathBuf,
+    /// Removed after the disk is unmounted, if it was made for it.
+    directory: Option<tempfile::TempDir>,
 }
 
 impl SmallDisk {
-    /// Mounts a disk of some size; none, with a word about it, when this user may not.
+    /// Mounts a disk of some size in a directory of its own; none, with a word about it, when this user may not.
     ///
     /// # Panics
-    /// When there is no temporary directory.
+    /// When there is no temporary directory, or in CI when this user may not.
     #[must_use]
     pub fn mount(bytes: u64) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut disk = Self::mount_on(directory.path(), bytes)?;
+        disk.directory = Some(directory);
+        Some(disk)
+    }
+
+    /// Mounts a disk of some size on a directory; none, with a word about it, when this user may not.
+    ///
+    /// # Panics
+    /// In CI when this user may not.
+    #[must_use]
+    pub fn mount_on(place: &Path, bytes: u64) -> Option<Self> {
         let options = std::ffi::CString::new(format!("size={bytes}")).expect("no NUL");
-        if let Err(error) = mount("tmpfs", directory.path(), "tmpfs", MountFlags::empty(), Some(options.as_c_str())) {
-            crate::database::skip(&format!("a small disk cannot be mounted: {error}"));
+        if let Err(error) = mount("tmpfs", place, "tmpfs", MountFlags::empty(), Some(options.as_c_str())) {
+            lacking(&format!("a small disk cannot be mounted: {error}"));
             return None;
         }
         // Kept from other mount namespaces, which would hold it busy.
-        let _best_effort = mount_change(directory.path(), MountPropagationFlags::PRIVATE);
-        Some(Self { directory })
+        let _best_effort = mount_change(place, MountPropagationFlags::PRIVATE);
+        Some(Self { place: place.to_owned(), directory: None })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.place
     }
 
     /// Takes all space that is left; removing the returned file gives it back.
@@ -60,6 +75,6 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _best_effort = unmount(self.path(), UnmountFlags::DETACH);
+        let _best_effort = unmount(&self.place, UnmountFlags::DETACH);
     }
 }

@@ -4,12 +4,13 @@
 
 #[cfg(feature = "store")]
 pub mod database;
-#[cfg(feature = "store")]
+#[cfg(feature = "disk")]
 pub mod disk;
 #[cfg(feature = "documents")]
 pub mod documents;
 #[cfg(feature = "fleets")]
 pub mod fleets;
+pub mod need;
 pub mod providers;
 #[cfg(feature = "store")]
 pub mod sample;

@@ -2,7 +2,8 @@
 //!
 //! Reads `SUBJECT_DELAY_MS` and `SUBJECT_DIRECTORY`; its name is its argument. Writes `stamps/NAME` (the
 //! monotonic clock in nanoseconds when it began and when it was ready, and its processor time until then), tells
-//! `NOTIFY_SOCKET`, and makes `ready/NAME` for those who look for a file. Then it waits to be ended.
+//! `NOTIFY_SOCKET`, and makes `ready/NAME` for those who look for a file. With `PORT` it listens there by then. It waits
+//! to be ended.
 
 use std::{
     io::Write as _,
@@ -39,6 +40,8 @@ fn main() -> std::io::Result<()> {
     let directory = told("SUBJECT_DIRECTORY").unwrap_or_default();
     let directory = Path::new(&directory);
     std::thread::sleep(Duration::from_millis(delay));
+    let port = told("PORT").and_then(|port| port.parse::<u16>().ok());
+    let listener = port.map(|port| std::net::TcpListener::bind(("127.0.0.1", port))).transpose()?;
     let used = nanoseconds(ClockId::ProcessCPUTime);
     let mut stamps = fs_err::OpenOptions::new().create(true).append(true).open(directory.join("stamps").join(&name))?;
     writeln!(stamps, "{began} {} {used}", nanoseconds(ClockId::Monotonic))?;
@@ -46,12 +49,12 @@ fn main() -> std::io::Result<()> {
         notify(&socket)?;
     }
     fs_err::write(directory.join("ready").join(&name), "")?;
-    let Some(port) = told("PORT").and_then(|port| port.parse::<u16>().ok()) else {
+    let Some(listener) = listener else {
         loop {
             std::thread::park();
         }
     };
     // Whoever asks is let in and let go.
-    std::net::TcpListener::bind(("127.0.0.1", port))?.incoming().for_each(drop);
+    listener.incoming().for_each(drop);
     Ok(())
 }

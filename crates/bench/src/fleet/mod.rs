@@ -3,6 +3,7 @@
 //! Leaves out real agents: the subjects do nothing but become ready, so that what is measured is the supervisor.
 
 mod peers;
+mod probe;
 mod recovery;
 mod rest;
 mod shape;
@@ -31,6 +32,8 @@ pub(crate) fn measure(places: &Places) -> anyhow::Result<Section> {
     for shape in [shape::chain(), shape::fleet()] {
         rows.extend(starts(places, &shape)?);
     }
+    rows.push(asked(places)?);
+    rows.extend(probe::measure(places)?);
     rows.extend(recovery::measure(places)?);
     rows.extend(rest::measure(places)?);
     Ok(Section {
@@ -47,15 +50,10 @@ pub(crate) fn measure(places: &Places) -> anyhow::Result<Section> {
 }
 
 fn starts(places: &Places, shape: &Shape) -> anyhow::Result<Vec<Row>> {
-    let mut outcomes = Vec::new();
-    for _ in 0..ROUNDS {
-        let stage = Stage::new(places)?;
-        outcomes.push(stage.play(shape, peers::masque(places, shape, &stage)?, OWN_LIMIT)?);
-    }
+    let outcomes = plays(places, shape)?;
     let of = |took: fn(&Outcome) -> Duration| {
         median(outcomes.iter().map(|outcome| over_bound(shape, took(outcome), outcome.used)).collect())
     };
-    let hops: Vec<Duration> = outcomes.iter().flat_map(|outcome| outcome.hops.iter().copied()).collect();
     let errors: usize = outcomes.iter().map(|outcome| outcome.order_errors).sum();
     let mut over = Row::new(format!("{}: time over the bound", shape.what), Unit::Share, of(|one| one.services));
     for (who, value) in rivals(places, shape) {
@@ -65,12 +63,32 @@ fn starts(places: &Places, shape: &Shape) -> anyhow::Result<Vec<Row>> {
         over.at_most(1.02),
         Row::new(format!("{}: the same with the supervisor's own start", shape.what), Unit::Share, of(|one| one.whole)),
         Row::new(format!("{}: services begun too early", shape.what), Unit::Count, real(errors as u64)).at_most(0.0),
-        Row::new(
-            format!("{}: from ready to the next one's first instruction, 99 of 100", shape.what),
-            Unit::Milliseconds,
-            quantile_ms(&hops, 0.99),
-        ),
+        hop(shape, &outcomes).at_most(2.0),
     ])
+}
+
+/// The same where readiness is asked for.
+fn asked(places: &Places) -> anyhow::Result<Row> {
+    let shape = shape::asked_chain();
+    Ok(hop(&shape, &plays(places, &shape)?).at_most(10.0))
+}
+
+fn plays(places: &Places, shape: &Shape) -> anyhow::Result<Vec<Outcome>> {
+    let play = |_| {
+        let stage = Stage::new(places)?;
+        stage.play(shape, peers::masque(places, shape, &stage)?, OWN_LIMIT)
+    };
+    (0..ROUNDS).map(play).collect()
+}
+
+/// From the stamp of something being ready to the first instruction of what waited for it.
+fn hop(shape: &Shape, outcomes: &[Outcome]) -> Row {
+    let hops: Vec<Duration> = outcomes.iter().flat_map(|outcome| outcome.hops.iter().copied()).collect();
+    Row::new(
+        format!("{}: from ready to the next one's first instruction, 99 of 100", shape.what),
+        Unit::Milliseconds,
+        quantile_ms(&hops, 0.99),
+    )
 }
 
 /// The peers' starts, or why there is none.

@@ -3,15 +3,16 @@
 use std::{fmt::Write as _, path::Path, process::Command};
 
 use super::{
-    shape::{Shape, Subject},
+    shape::{Probe, Shape, Subject},
     stage::{Stage, text},
 };
 use crate::{places::Places, process};
 
 /// The command of Masque that starts a shape.
 pub(crate) fn masque(places: &Places, shape: &Shape, stage: &Stage) -> anyhow::Result<Command> {
+    let ready = if shape.probe == Probe::Asked { "tcp" } else { "notify" };
     let mut file = format!(
-        "name = \"bench\"\n[hosts.local]\n[defaults]\nhost = \"local\"\nready = {{ notify = true }}\n\
+        "name = \"bench\"\n[hosts.local]\n[defaults]\nhost = \"local\"\nready = {{ {ready} = true }}\n\
          restart = {{ backoff = {{ first = \"5ms\" }} }}\nenvironment = {{ SUBJECT_DIRECTORY = {:?} }}\n",
         text(stage.path())?
     );
@@ -24,7 +25,10 @@ pub(crate) fn masque(places: &Places, shape: &Shape, stage: &Stage) -> anyhow::R
              environment = {{ SUBJECT_DELAY_MS = \"{delay_ms}\" }}"
         )?;
         if let Some(port) = port {
-            writeln!(file, "port = {port}\nlive = {{ tcp = true, period = \"1s\" }}")?;
+            writeln!(file, "port = {port}")?;
+        }
+        if shape.probe == Probe::SaidAndAsked {
+            writeln!(file, "live = {{ tcp = true, period = \"1s\" }}")?;
         }
     }
     fs_err::write(stage.path().join("fleet.toml"), file)?;

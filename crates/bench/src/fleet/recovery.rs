@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     peers,
-    shape::{Shape, Subject},
+    shape::{Probe, Shape, Subject},
     stage::{self, Stage, duration, monotonic},
 };
 use crate::{
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) fn measure(places: &Places) -> anyhow::Result<Vec<Row>> {
     let subject =
         |place| Subject { name: format!("mortal-{place:02}"), delay_ms: DELAY_MS, needs: Vec::new(), port: None };
-    let shape = Shape { what: "mortals", subjects: (0..SERVICES).map(subject).collect() };
+    let shape = Shape { what: "mortals", probe: Probe::Said, subjects: (0..SERVICES).map(subject).collect() };
     let stage = Stage::new(places)?;
     let mut supervisor = peers::masque(places, &shape, &stage)?;
     let mut child = supervisor.stdout(stage.log()?).stderr(stage.log()?).spawn()?;

@@ -1,4 +1,4 @@
-//! What a supervisor takes while nothing happens, and what one health check costs.
+//! What a supervisor takes while nothing happens but health checks.
 
 use std::time::Duration;
 
@@ -16,17 +16,12 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long the rest is looked at.
 const REST: Duration = Duration::from_secs(20);
-/// The services listen from here on.
-const FIRST_PORT: u16 = 21_400;
 /// The kernel counts processor time in these.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Memory and processor time of the supervisor of 89 services with a check a second each.
 pub(crate) fn measure(places: &Places) -> anyhow::Result<Vec<Row>> {
-    let mut shape = shape::fleet();
-    for (subject, port) in shape.subjects.iter_mut().zip(FIRST_PORT..) {
-        subject.port = Some(port);
-    }
+    let shape = shape::asked_fleet();
     let stage = Stage::new(places)?;
     let mut supervisor = peers::masque(places, &shape, &stage)?;
     let mut child = supervisor.stdout(stage.log()?).stderr(stage.log()?).spawn()?;

@@ -10,19 +10,33 @@ pub(crate) struct Subject {
     pub(crate) delay_ms: u64,
     /// Names of what must be ready before; all stand before it.
     pub(crate) needs: Vec<String>,
-    /// Where it listens, when it does; it is asked there every second.
+    /// Where it listens, when it does.
     pub(crate) port: Option<u16>,
+}
+
+/// How it is known that a service is ready and lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// It says that it is ready; nobody asks it afterwards.
+    Said,
+    /// It says that it is ready, and its port is asked every second.
+    SaidAndAsked,
+    /// Its port is asked whether it is ready, and never again.
+    Asked,
 }
 
 /// Services in an order in which they can be started.
 #[derive(Debug)]
 pub(crate) struct Shape {
     pub(crate) what: &'static str,
+    pub(crate) probe: Probe,
     pub(crate) subjects: Vec<Subject>,
 }
 
 /// Numbers of agents in the groups of the example fleet.
 const GROUPS: [usize; 16] = [6, 5, 7, 6, 7, 8, 8, 4, 2, 2, 4, 6, 5, 6, 5, 8];
+/// Services that listen do so from here on.
+const FIRST_PORT: u16 = 21_400;
 /// How many groups in front of its own one an agent may depend on.
 const REACH: usize = 3;
 
@@ -34,7 +48,21 @@ pub(crate) fn chain() -> Shape {
         needs: place.checked_sub(1).map(|before| format!("link-{before:02}")).into_iter().collect(),
         port: None,
     };
-    Shape { what: "a chain of ten", subjects: (0..10).map(subject).collect() }
+    Shape { what: "a chain of ten", probe: Probe::Said, subjects: (0..10).map(subject).collect() }
+}
+
+/// The same chain, whose services are asked at their ports whether they are ready.
+pub(crate) fn asked_chain() -> Shape {
+    let mut shape = Shape { what: "a chain of ten that is asked by TCP", probe: Probe::Asked, ..chain() };
+    shape.listen();
+    shape
+}
+
+/// The fleet, whose services are asked at their ports every second.
+pub(crate) fn asked_fleet() -> Shape {
+    let mut shape = Shape { probe: Probe::SaidAndAsked, ..fleet() };
+    shape.listen();
+    shape
 }
 
 /// Eighty-nine services in sixteen groups, which depend on earlier groups.
@@ -56,10 +84,16 @@ pub(crate) fn fleet() -> Shape {
         }
         groups.push(names);
     }
-    Shape { what: "89 services in 16 groups", subjects }
+    Shape { what: "89 services in 16 groups", probe: Probe::Said, subjects }
 }
 
 impl Shape {
+    fn listen(&mut self) {
+        for (subject, port) in self.subjects.iter_mut().zip(FIRST_PORT..) {
+            subject.port = Some(port);
+        }
+    }
+
     /// The longest chain of delays: no supervisor that keeps the order can be faster.
     pub(crate) fn critical_path(&self) -> Duration {
         let mut ready: BTreeMap<&str, u64> = BTreeMap::new();

@@ -315,7 +315,7 @@ async fn vectors_work(store: &Store) -> bool {
             assert!(matches!(refused, Err(Error::NoVectors { .. })), "{refused:?}");
             store.put_document(document("project:z", "still", "works")).await.unwrap();
             assert_eq!(texts(store, of(&["project:z"]), "works").await, ["works"]);
-            masque_testkit::database::lacking(&reason);
+            masque_testkit::need::lacking(&reason);
             false
         }
     }

@@ -465,7 +465,9 @@ impl Unit {
         }
         match self.phase {
             Phase::Starting => {
-                let why = format!("was not ready within {}", human(self.service.ready_within));
+                let last = self.last_check.as_ref().map(|check| format!("; the last check: {}", check.detail));
+                let limit = human(self.service.ready_within);
+                let why = format!("was not ready within {limit}{}", last.unwrap_or_default());
                 self.end(now, Some(why), String::new(), out);
             }
             Phase::Up => {

@@ -177,8 +177,9 @@ impl Board {
         if why.is_empty() {
             why.push(unit.note.clone());
         }
-        let stale = fine.iter().filter(|(_, binding)| binding.stale);
-        why.extend(stale.map(|(dependency, binding)| self.ailment(dependency, binding)));
+        let (stale, told): (Vec<_>, Vec<_>) = fine.into_iter().partition(|(_, binding)| binding.stale);
+        why.extend(stale.iter().map(|(dependency, binding)| self.ailment(dependency, binding)));
+        why.extend(told.iter().filter_map(|(dependency, binding)| stand_in(dependency, binding)));
         why
     }
 
@@ -214,6 +215,17 @@ impl Unit {
     pub(super) fn ails(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.readiness.unwell.is_some() || run.announced.is_some())
             || self.ailing().next().is_some()
+    }
+}
+
+/// What stands in for a dependency of a running service.
+fn stand_in(dependency: &Dependency, binding: &Binding) -> Option<String> {
+    let on = &dependency.on;
+    match &binding.told {
+        Told::Supplier(Supplier::Service(id)) if id == on => None,
+        Told::Supplier(Supplier::Service(id)) => Some(format!("uses {id}, which stands in for {on}")),
+        Told::Supplier(Supplier::Environment(_)) => Some(format!("was told to do without {on}")),
+        Told::Absent | Told::Unsure => None,
     }
 }
 
