@@ -8,7 +8,10 @@ use masque_fleet::{
     export,
     graph::Graph,
     manifest::{self, Loaded, Variables},
-    model::{Check, Command, Condition, Fallback, Fleet, Kind, OnLoss, RestartPolicy, ServiceId, Start},
+    model::{
+        Check, Command, Condition, Container, Fallback, Fleet, Kind, Network, OnLoss, RestartPolicy, ServiceId, Shared,
+        Start,
+    },
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -273,10 +276,14 @@ volumes: {data: }
     assert_eq!(ready.check, Check::Exec(Command::Shell("pg_isready".to_owned())));
     assert_eq!((ready.period, ready.failures), (Duration::from_secs(5), 2));
     assert_eq!(db.ready_within, Duration::from_secs(100));
-    assert_eq!(fleet.groups["db"].container.as_ref().unwrap().volumes, ["data:/data", "./x:/x:ro"]);
+    assert_eq!(
+        fleet.groups["db"].container.as_ref().unwrap().volumes,
+        ["data:/data".to_owned(), format!("{}:/x:ro", directory.path().join("x").display())]
+    );
     let migrate = of("migrate");
     assert_eq!(migrate.program.command.words(), ["run", "two words", "$HOME"]);
     assert_eq!(migrate.restart.policy, RestartPolicy::Never);
+    assert_eq!(migrate.kind, Kind::Task, "another one waits for its end");
     assert_eq!(migrate.dependencies[0].condition, Condition::Ready);
     assert_eq!(migrate.dependencies[0].on_loss, OnLoss::Restart);
     let build = fleet.groups["migrate"].container.as_ref().unwrap().build.clone().unwrap();
@@ -289,6 +296,136 @@ volumes: {data: }
         (of("cache").start, of("cache").ready.is_none(), of("cache").kind),
         (Start::Standby, true, Kind::Service)
     );
+}
+
+/// A Compose file: the fleet, and what is told without hints.
+fn compose(yaml: &str) -> (tempfile::TempDir, Fleet, Vec<String>) {
+    let environment = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
+    let (directory, loaded) = load(&[("compose.yaml", yaml)], &Variables { environment, ..Variables::default() });
+    let told = shown(directory.path(), &loaded);
+    let told = told.lines().filter(|line| !line.starts_with("  hint")).map(str::to_owned).collect();
+    (directory, loaded.fleet.unwrap_or_default(), told)
+}
+
+fn container<'a>(fleet: &'a Fleet, group: &str) -> &'a Container {
+    fleet.groups[group].container.as_ref().unwrap()
+}
+
+#[test]
+fn containers_of_compose_keep_their_place() {
+    let yaml = "
+services:
+  db:
+    image: db
+    networks: {back: {aliases: [store, sql], ipv6_address: 'fd00::2', priority: 5}}
+    ports: ['15571:5571', '127.0.0.1::80', '7000-7001:80/udp', {target: 81, host_ip: '::1', published: '82', x: y}]
+    healthcheck: {test: [CMD, python3, -c, \"import zmq; s = zmq.Context().socket(zmq.REQ); s.connect('tcp://localhost:5571')\"]}
+    volumes:
+      - ./a:/a:Z,U
+      - ../b:/b
+      - ~/c:/c
+      - models:/m
+      - {type: bind, source: d, target: /d, bind: {selinux: z, propagation: rshared, create_host_path: false}}
+      - {type: volume, source: models, target: /e, volume: {nocopy: true, subpath: x}, consistency: cached}
+    labels: {a: b}
+  near: {image: near, network_mode: host, ports: ['8080:80']}
+  plain: {image: plain}
+networks:
+  back: {external: true, name: the_back}
+  old: {external: {name: older}}
+  default: {name: shared, driver: bridge}
+volumes: {models: {external: true}, own: {driver: nfs}}
+";
+    let (directory, fleet, told) = compose(yaml);
+    assert_eq!(
+        told,
+        [
+            "compose.yaml:5:46: warning: `ipv6_address` in the network `back` of `db` is not kept",
+            "compose.yaml:5:71: warning: `priority` in the network `back` of `db` is not kept",
+            "compose.yaml:6:110: warning: `x` of a port of `db` is not kept",
+            "compose.yaml:13:86: warning: `bind.create_host_path` of a volume of `db` is not kept",
+            "compose.yaml:14:75: warning: `volume.subpath` of a volume of `db` is not kept",
+            "compose.yaml:14:88: warning: `consistency` of a volume of `db` is not kept",
+            "compose.yaml:15:5: warning: `labels` of `db` is not kept",
+            "compose.yaml:22:43: warning: `driver` of `own` under `volumes` is not kept",
+        ]
+    );
+    let db = container(&fleet, "db");
+    assert_eq!(db.network, Some(Network::Named("back".to_owned())));
+    assert_eq!((db.aliases.as_slice(), &db.address), (["store".to_owned(), "sql".to_owned()].as_slice(), &None));
+    let ports: Vec<String> = db.publish.iter().map(ToString::to_string).collect();
+    assert_eq!(ports, ["15571:5571", "127.0.0.1::80", "7000-7001:80/udp", "[::1]:82:81"]);
+    let here = directory.path().display();
+    let above = directory.path().parent().unwrap().display();
+    let volumes = [
+        format!("{here}/a:/a:Z,U"),
+        format!("{above}/b:/b"),
+        "/home/ada/c:/c".to_owned(),
+        "models:/m".to_owned(),
+        format!("{here}/d:/d:z,rshared"),
+        "models:/e:nocopy".to_owned(),
+    ];
+    assert_eq!(db.volumes, volumes);
+    assert_eq!(container(&fleet, "near").network, Some(Network::Host));
+    assert_eq!(container(&fleet, "plain").network, Some(Network::Named("default".to_owned())));
+    let shared = |name: &str, external: bool| Shared { name: name.to_owned(), external };
+    assert_eq!(fleet.networks["back"], shared("the_back", true));
+    assert_eq!(fleet.networks["old"], shared("older", true));
+    assert_eq!(fleet.networks["default"], shared("shared", false));
+    assert_eq!(fleet.volumes, BTreeMap::from([("models".to_owned(), shared("models", true))]));
+    let service = fleet.service(&id("local/db")).unwrap();
+    assert_eq!(service.port, Some(15571));
+    let Check::Zmq { address, .. } = &service.ready.as_ref().unwrap().check else { panic!() };
+    assert_eq!(address, "127.0.0.1:5571", "a container is asked from inside");
+    assert_eq!(fleet.service(&id("local/near")).unwrap().port, Some(80), "the machine's network passes nothing on");
+    assert_eq!(fleet.places.of(&service.id).map(|place| place.line), Some(3));
+}
+
+#[test]
+fn restarts_of_compose_are_what_deploy_says_first() {
+    let yaml = "
+services:
+  a: {image: a, deploy: {restart_policy: {condition: on-failure, max_attempts: 3, delay: 5s}}, restart: always}
+  b: {image: b, deploy: {restart_policy: {max_attempts: 3}}}
+  c: {image: c, restart: on-failure}
+  d: {image: d, restart: }
+";
+    let (_directory, fleet, told) = compose(yaml);
+    let of = |name: &str| fleet.service(&ServiceId::new("local", name)).map(|found| &found.restart).unwrap();
+    let restart = |name: &str| (of(name).policy, of(name).limit);
+    assert_eq!(restart("a"), (RestartPolicy::OnFailure, Some(3)));
+    assert_eq!(restart("b"), (RestartPolicy::Always, None));
+    assert_eq!(restart("c"), (RestartPolicy::OnFailure, None));
+    assert_eq!(of("d").policy, RestartPolicy::Never);
+    assert_eq!(
+        told,
+        [
+            "compose.yaml:3:83: warning: `deploy.restart_policy.delay` of `a` is not kept",
+            "compose.yaml:4:43: warning: `deploy.restart_policy.max_attempts` of `b` is not kept",
+        ]
+    );
+}
+
+#[test]
+fn two_hosts_may_have_services_of_one_name_in_different_containers() {
+    let toml = "
+include = [{ files = 'a/compose.yaml', host = 'a' }, { files = 'b/compose.yaml', host = 'b' }]
+[hosts.a]
+[hosts.b]
+[groups.own]
+";
+    let yaml = |tag: &str| format!("services: {{db: {{image: 'db:{tag}', ports: ['{tag}:80'], volumes: ['./x:/x']}}}}");
+    let files = [("fleet.toml", toml), ("a/compose.yaml", &yaml("1")), ("b/compose.yaml", &yaml("2"))];
+    let (directory, fleet) = fleet(&files);
+    for (host, group, port) in [("a", "db", "1:80"), ("b", "b.db", "2:80")] {
+        assert_eq!(fleet.service(&ServiceId::new(host, "db")).unwrap().group.as_deref(), Some(group));
+        assert_eq!(container(&fleet, group).publish[0].to_string(), port);
+        let path = directory.path().join(host).join("x");
+        assert_eq!(container(&fleet, group).volumes, [format!("{}:/x", path.display())]);
+    }
+    let toml = "include = ['compose.yaml']\n[groups.db]\n";
+    let (directory, loaded) = load(&[("fleet.toml", toml), ("compose.yaml", &yaml("1"))], &Variables::default());
+    assert!(shown(directory.path(), &loaded).contains("compose.yaml:1:12: error: there is a group `db` already"));
 }
 
 #[test]

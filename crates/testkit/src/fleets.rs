@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use masque_fleet::model::{
     Account, Backoff, Check, Command, Condition, Container, Dependency, Expectation, Fallback, Fleet, Group, Host,
-    Http, Kind, Limits, Logs, OnLoss, Probe, Program, Restart, RestartPolicy, Service, ServiceId, Start, Stop,
+    Http, Kind, Limits, Logs, Network, OnLoss, Places, Probe, Program, Protocol, Published, Restart, RestartPolicy,
+    Service, ServiceId, Shared, Start, Stop,
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 
@@ -85,25 +86,35 @@ pub fn fleets(shape: Shape, most: usize) -> impl Strategy<Value = Fleet> {
     let hosts = vec((text(shape), host()), 1..4);
     let groups = vec((text(shape), group(shape)), 1..4);
     let services = vec((text(shape), draft(shape)), 0..=most);
-    (text(shape), hosts, groups, services).prop_map(move |(name, hosts, groups, services)| {
-        let hosts: Vec<_> = numbered(hosts);
-        let groups: Vec<_> = numbered(groups);
-        let ids: Vec<_> = numbered(services);
-        let places: Vec<(ServiceId, String)> =
-            ids.iter().map(|(name, draft)| draft.place(name, &hosts, &groups)).collect();
-        let all: Vec<ServiceId> = places.iter().map(|(id, _)| id.clone()).collect();
-        let build = |(number, (_, draft)): (usize, &(String, Draft))| draft.build(number, &places, &all, shape);
-        Fleet {
-            name,
-            sources: vec![PathBuf::from("/srv/fleet/fleet.toml")],
-            directory: PathBuf::from("/srv/fleet"),
-            roots: vec![PathBuf::from("/srv/fleet"), PathBuf::from("/srv/fleet/main_pc_code")],
-            services: ids.iter().enumerate().map(build).collect(),
-            // A group has one host: each host has its own groups.
-            groups: groups_of_hosts(&hosts, groups),
-            hosts: hosts.into_iter().collect(),
-        }
-    })
+    let shared = || proptest::collection::btree_map("[a-z]{1,8}", shared(shape), 0..3);
+    (text(shape), hosts, groups, services, shared(), shared()).prop_map(
+        move |(name, hosts, groups, services, volumes, networks)| {
+            let hosts: Vec<_> = numbered(hosts);
+            let groups: Vec<_> = numbered(groups);
+            let ids: Vec<_> = numbered(services);
+            let places: Vec<(ServiceId, String)> =
+                ids.iter().map(|(name, draft)| draft.place(name, &hosts, &groups)).collect();
+            let all: Vec<ServiceId> = places.iter().map(|(id, _)| id.clone()).collect();
+            let build = |(number, (_, draft)): (usize, &(String, Draft))| draft.build(number, &places, &all, shape);
+            Fleet {
+                name,
+                sources: vec![PathBuf::from("/srv/fleet/fleet.toml")],
+                directory: PathBuf::from("/srv/fleet"),
+                roots: vec![PathBuf::from("/srv/fleet"), PathBuf::from("/srv/fleet/main_pc_code")],
+                services: ids.iter().enumerate().map(build).collect(),
+                // A group has one host: each host has its own groups.
+                groups: groups_of_hosts(&hosts, groups),
+                hosts: hosts.into_iter().collect(),
+                volumes,
+                networks,
+                places: Places::default(),
+            }
+        },
+    )
+}
+
+fn shared(shape: Shape) -> impl Strategy<Value = Shared> {
+    (text(shape), any::<bool>()).prop_map(|(name, external)| Shared { name, external })
 }
 
 fn groups_of_hosts(hosts: &[(String, Host)], groups: Vec<(String, Group)>) -> BTreeMap<String, Group> {
@@ -158,20 +169,39 @@ fn group(shape: Shape) -> impl Strategy<Value = Group> {
     let links = proptest::collection::btree_map("/app/[A-Z]{1,6}", "/app/[a-z]{1,6}", 0..2);
     let details = (option::of(text(shape)), option::of(text(shape)), vec("[a-z]{2,8}", 0..3), vec(volume, 0..3));
     let address = option::of((1..250_u8).prop_map(|last| format!("172.20.0.{last}")));
-    let container = (details, copy, links, option::of(text(shape)), address);
-    let container = container.prop_map(|((image, base, packages, volumes), copy, links, network, address)| Container {
-        image,
-        base,
-        packages,
-        volumes,
-        copy: paths(copy),
-        links: paths(links),
-        network,
-        address,
-        ..Container::default()
-    });
+    let network = option::of(prop_oneof![1 => Just("host".to_owned()), 4 => text(shape)].prop_map(Network::from));
+    let reached = (network, address, vec("[a-z]{1,8}", 0..2), vec(published(), 0..3));
+    let container =
+        (details, copy, links, reached).prop_map(|((image, base, packages, volumes), copy, links, reached)| {
+            let (network, address, aliases, publish) = reached;
+            Container {
+                image,
+                base,
+                packages,
+                volumes,
+                copy: paths(copy),
+                links: paths(links),
+                network,
+                address,
+                aliases,
+                publish,
+                ..Container::default()
+            }
+        });
     (option::of(text(shape)), option::of(container))
         .prop_map(|(description, container)| Group { description, container })
+}
+
+fn published() -> impl Strategy<Value = Published> {
+    let address = option::of(prop_oneof![Just("127.0.0.1"), Just("::1")].prop_map(str::to_owned));
+    let machine = option::of((1..60_000_u16, 0..3_u16).prop_map(|(first, more)| (first, first + more)));
+    let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp), Just(Protocol::Sctp)];
+    (address, machine, 1..65_535_u16, protocol).prop_map(|(address, machine, container, protocol)| Published {
+        address,
+        machine,
+        container,
+        protocol,
+    })
 }
 
 fn paths(map: BTreeMap<String, String>) -> BTreeMap<PathBuf, PathBuf> {

@@ -9,7 +9,7 @@ use std::{
 use super::names::{Names, slug};
 use crate::{
     graph::{Edge, Graph},
-    model::{Condition, Container, Fleet, Kind, RestartPolicy, Service, ServiceId},
+    model::{Condition, Container, Fleet, Kind, Network, RestartPolicy, Service, ServiceId},
 };
 
 /// What runs in a container.
@@ -88,7 +88,7 @@ pub fn units(fleet: &Fleet) -> Vec<Unit<'_>> {
         let name = names.unique(own);
         let image = service.program.image.clone().or_else(|| container.image.clone());
         let image = image.unwrap_or_else(|| format!("localhost/{}/{name}:latest", slug(&fleet.name)));
-        let network = container.network.clone();
+        let network = container.network.as_ref().and_then(Network::name).map(str::to_owned);
         found.push(Unit { name, host, group, content, services: vec![service], container, image, network });
     }
     join_networks(&mut found);
@@ -104,7 +104,8 @@ fn join_networks(units: &mut [Unit<'_>]) {
             networks.entry(unit.host).or_insert_with(|| network.clone());
         }
     }
-    for unit in units.iter_mut().filter(|unit| unit.network.is_none()) {
+    let undecided = |unit: &&mut Unit<'_>| unit.container.network.is_none();
+    for unit in units.iter_mut().filter(undecided) {
         let own = (unit.content == Content::Alone).then(|| unit.host.to_owned());
         unit.network = networks.get(unit.host).cloned().or(own);
     }
@@ -218,10 +219,11 @@ impl Unit<'_> {
         self.group.unwrap_or(&self.name)
     }
 
-    /// Names by which others in its network find it: those of its services.
+    /// Names by which others in its network find it: those of its services, and further ones that its group says.
     #[must_use]
     pub fn aliases(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.services.iter().map(|service| slug(&service.id.name)).collect();
+        let own = self.services.iter().map(|service| slug(&service.id.name));
+        let mut names: Vec<String> = own.chain(self.container.aliases.iter().cloned()).collect();
         let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names
@@ -256,7 +258,7 @@ impl Unit<'_> {
         if self.network.is_none() {
             return Vec::new();
         }
-        let mut ports = self.container.publish.clone();
+        let mut ports: Vec<String> = self.container.publish.iter().map(ToString::to_string).collect();
         if self.content == Content::Supervised {
             let open =
                 |service: &&&Service| !matches!(service.listen.as_deref(), Some("127.0.0.1" | "::1" | "localhost"));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::model::{Container, Group, Host};
+use crate::model::{Container, Group, Host, Shared};
 
 use super::{
     node::{Content, Node, Place},
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     pub(super) defaults: Option<Node>,
     pub(super) hosts: BTreeMap<String, Host>,
     pub(super) groups: BTreeMap<String, GroupDraft>,
+    pub(super) volumes: BTreeMap<String, Shared>,
+    pub(super) networks: BTreeMap<String, Shared>,
     pub(super) services: Vec<ServiceDraft>,
 }
 

@@ -1,12 +1,16 @@
 //! `fleet.toml`: its head, its groups and services, and the files that it includes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::model::{Build, Container, Group, Host};
+use crate::model::{Build, Container, Group, Host, Network, Published, Shared};
 
 use super::{
     draft::{Draft, GroupDraft, ServiceDraft},
-    keys::{ContainerKeys, FleetKeys, GroupKeys, HostKeys, IncludeKeys, OneOrMany},
+    keys::{ContainerKeys, FleetKeys, GroupKeys, HostKeys, IncludeKeys, OneOrMany, SharedKeys},
+    mount,
     node::{Entry, Node, Place},
     notes::Notes,
     resolve::{NAME_HINT, is_name},
@@ -54,11 +58,14 @@ pub(super) fn read_into(
         check_name(&name, "host", node.get("hosts"), notes);
         draft.hosts.insert(name, host(keys, notes));
     }
+    let places = Here { directory: draft.directory.clone(), home: scope.expand("${env:HOME}").ok() };
     for (name, keys) in keys.groups.unwrap_or_default() {
         check_name(&name, "group", node.get("groups"), notes);
         let defaults = parts.group_defaults.iter().find(|(group, _)| *group == name).map(|(_, node)| node.clone());
-        draft.groups.insert(name, group(keys, defaults, &draft.directory));
+        draft.groups.insert(name, group(keys, defaults, &places, notes));
     }
+    draft.volumes = shared(keys.volumes);
+    draft.networks = shared(keys.networks);
     draft.services.extend(parts.services.iter().map(|entry| service(entry, scope, notes)));
     let included = keys.include.unwrap_or_default();
     included.into_iter().flat_map(|include| files(include, here, notes)).collect()
@@ -147,19 +154,52 @@ fn host(keys: HostKeys, notes: &mut Notes) -> Host {
     }
 }
 
-fn group(keys: GroupKeys, defaults: Option<Node>, directory: &Path) -> GroupDraft {
-    let container = keys.container.map(|keys| container(keys, directory));
+fn shared(keys: Option<BTreeMap<String, SharedKeys>>) -> BTreeMap<String, Shared> {
+    let named = keys.into_iter().flatten().map(|(key, keys)| {
+        let name = keys.name.unwrap_or_else(|| key.clone());
+        (key, Shared { name, external: keys.external.unwrap_or(false) })
+    });
+    named.collect()
+}
+
+/// The ports of one text; what says none is told.
+fn published(text: &Placed<String>, notes: &mut Notes) -> Vec<Published> {
+    Published::all(&text.value).unwrap_or_else(|| {
+        let message = format!("`{}` says no ports that the machine passes on", text.value);
+        notes.push(
+            text.place.error(message).hint("write `\"8080:80\"`, in quotes: the machine's port, then the container's"),
+        );
+        Vec::new()
+    })
+}
+
+/// Where paths begin.
+struct Here {
+    directory: PathBuf,
+    home: Option<String>,
+}
+
+impl Here {
+    /// A volume with an absolute path; what has none is told.
+    fn volume(&self, volume: &Placed<String>, notes: &mut Notes) -> Option<String> {
+        let absolute = mount::absolute(&volume.value, &self.directory, self.home.as_ref());
+        absolute.map_err(|fault| notes.push(volume.place.error(fault).hint("write the whole path"))).ok()
+    }
+}
+
+fn group(keys: GroupKeys, defaults: Option<Node>, here: &Here, notes: &mut Notes) -> GroupDraft {
+    let container = keys.container.map(|keys| container(keys, here, notes));
     GroupDraft { group: Group { description: keys.description, container }, host: keys.host, defaults }
 }
 
-fn container(keys: ContainerKeys, directory: &Path) -> Container {
+fn container(keys: ContainerKeys, here: &Here, notes: &mut Notes) -> Container {
     let build = keys.build.map(|build| match build {
-        Short::Short(context) => Build { context: clean(&directory.join(context)), file: None },
+        Short::Short(context) => Build { context: clean(&here.directory.join(context)), file: None },
         Short::Long(keys) => {
-            Build { context: clean(&directory.join(keys.context)), file: keys.file.map(PathBuf::from) }
+            Build { context: clean(&here.directory.join(keys.context)), file: keys.file.map(PathBuf::from) }
         }
     });
-    let paths = |texts: Option<std::collections::BTreeMap<String, String>>| {
+    let paths = |texts: Option<BTreeMap<String, String>>| {
         texts.into_iter().flatten().map(|(from, to)| (from.into(), to.into())).collect()
     };
     Container {
@@ -171,11 +211,12 @@ fn container(keys: ContainerKeys, directory: &Path) -> Container {
         requirements: keys.requirements.map(PathBuf::from),
         copy: paths(keys.copy),
         links: paths(keys.links),
-        volumes: keys.volumes.unwrap_or_default(),
-        network: keys.network,
+        volumes: keys.volumes.iter().flatten().filter_map(|volume| here.volume(volume, notes)).collect(),
+        network: keys.network.map(Network::from),
+        aliases: keys.aliases.unwrap_or_default(),
         address: keys.address,
         devices: keys.devices.unwrap_or_default(),
-        publish: keys.publish.unwrap_or_default(),
+        publish: keys.publish.iter().flatten().flat_map(|text| published(text, notes)).collect(),
     }
 }
 

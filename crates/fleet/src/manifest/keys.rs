@@ -43,6 +43,10 @@ pub(super) struct FleetKeys {
     pub(super) hosts: Option<BTreeMap<String, HostKeys>>,
     /// Groups by name.
     pub(super) groups: Option<BTreeMap<String, GroupKeys>>,
+    /// Volumes of containers that are not called after the fleet.
+    pub(super) volumes: Option<BTreeMap<String, SharedKeys>>,
+    /// Networks of containers that are not called after the fleet.
+    pub(super) networks: Option<BTreeMap<String, SharedKeys>>,
     /// Services by name, or by `host/name`.
     #[expect(dead_code, reason = "read one by one, with what stands below each")]
     #[schemars(with = "Option<BTreeMap<String, ServiceKeys>>")]
@@ -127,6 +131,17 @@ pub(super) struct GroupKeys {
     pub(super) container: Option<ContainerKeys>,
 }
 
+/// A volume or a network that has a name of its own.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Shared")]
+pub(super) struct SharedKeys {
+    /// What the engine calls it; its key when absent.
+    pub(super) name: Option<String>,
+    /// Whether somebody else makes it: it must be there, and stays when the fleet goes.
+    pub(super) external: Option<bool>,
+}
+
 /// How a group becomes a container.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,16 +163,18 @@ pub(super) struct ContainerKeys {
     pub(super) copy: Option<Texts>,
     /// Symbolic links made in the image: link, target.
     pub(super) links: Option<Texts>,
-    /// Volumes: `./logs:/app/logs`, `data:/app/data:ro`.
-    pub(super) volumes: Option<Vec<String>>,
-    /// Network that it joins.
+    /// Volumes: `./logs:/app/logs`, `~/models:/models`, `data:/app/data:ro`.
+    pub(super) volumes: Option<Vec<Placed<String>>>,
+    /// Network that it joins; `host` is the machine's own.
     pub(super) network: Option<String>,
+    /// Further names by which others in that network find it.
+    pub(super) aliases: Option<Vec<String>>,
     /// Address in that network.
     pub(super) address: Option<String>,
     /// Devices of the machine: `/dev/nvidia0`, `nvidia.com/gpu=all`.
     pub(super) devices: Option<Vec<String>>,
-    /// Ports that the machine passes on: `8080:80`.
-    pub(super) publish: Option<Vec<String>>,
+    /// Ports that the machine passes on: `8080:80`, `127.0.0.1:53:53/udp`, `8000-8003:9000-9003`.
+    pub(super) publish: Option<Vec<Placed<String>>>,
 }
 
 /// How an image is built.

@@ -9,6 +9,7 @@ mod draft;
 mod fleet_file;
 mod keys;
 mod merge;
+mod mount;
 mod node;
 mod notes;
 mod probe;

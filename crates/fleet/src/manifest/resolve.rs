@@ -49,8 +49,16 @@ pub(super) fn resolve(mut draft: Draft, scope: &Scope<'_>, notes: &mut Notes) ->
         roots: roots.0,
         hosts: draft.hosts,
         groups: draft.groups.into_iter().map(|(name, group)| (name, group.group)).collect(),
+        volumes: draft.volumes,
+        networks: draft.networks,
         services,
+        places: placed.iter().filter_map(|(id, service)| Some((id.clone(), shown(&service.place)?))).collect(),
     }
+}
+
+/// A place as the fleet keeps it, for messages after the files were read.
+fn shown(place: &Place) -> Option<crate::model::Place> {
+    Some(crate::model::Place { file: place.file.clone()?, line: place.line, column: place.column })
 }
 
 /// Whether a text can name a host, a group, a service or a fleet.

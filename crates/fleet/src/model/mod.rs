@@ -4,9 +4,11 @@
 //! paths are absolute, and every name that can be found is found.
 
 mod command;
+mod container;
 mod dependency;
 mod host;
 mod limits;
+mod place;
 mod probe;
 mod restart;
 mod service;
@@ -16,9 +18,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use command::{Account, Command, Program};
+pub use container::{Build, Container, Network, Protocol, Published, Shared};
 pub use dependency::{Condition, Dependency, Fallback, OnLoss};
-pub use host::{Build, Container, Group, Host};
+pub use host::{Group, Host};
 pub use limits::{Limits, Logs};
+pub use place::{Place, Places};
 pub use probe::{Check, Expectation, Http, Probe};
 pub use restart::{Backoff, Restart, RestartPolicy, Stop};
 pub use service::{Kind, Service, ServiceId, Start};
@@ -38,8 +42,17 @@ pub struct Fleet {
     pub hosts: BTreeMap<String, Host>,
     /// Groups by name.
     pub groups: BTreeMap<String, Group>,
+    /// Volumes of containers that are not called after the fleet, by the names that containers use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, Shared>,
+    /// Networks of containers that are not called after the fleet, by the names that containers use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<String, Shared>,
     /// Services in the order of the files. Their ids are unique.
     pub services: Vec<Service>,
+    /// Where the services are declared, for messages.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 impl Fleet {

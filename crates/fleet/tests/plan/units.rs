@@ -8,7 +8,9 @@ use std::{
 
 use masque_fleet::{
     export::{self, Files},
-    model::{Check, Condition, Container, Dependency, Expectation, Fleet, Group, Http, Kind, Probe, ServiceId},
+    model::{
+        Check, Condition, Container, Dependency, Expectation, Fleet, Group, Http, Kind, Network, Probe, ServiceId,
+    },
 };
 use masque_testkit::fleets::plain_fleet;
 
@@ -63,7 +65,7 @@ fn sample() -> Fleet {
         copy: [("main_pc_code".into(), "/app/main_pc_code".into())].into(),
         links: [("/app/FORMAINPC".into(), "/app/main_pc_code/FORMAINPC".into())].into(),
         volumes: vec!["./logs:/app/logs".to_owned(), "models:/app/models:ro".to_owned()],
-        network: Some("ai_system_mainpc".to_owned()),
+        network: Some(Network::Named("ai_system_mainpc".to_owned())),
         address: Some("172.20.0.30".to_owned()),
         devices: vec!["nvidia.com/gpu=all".to_owned()],
         ..Container::default()

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::model::Build;
+use crate::model::{Build, Network, Published};
 
 use super::{
     super::{
-        node::{Content, Entry, Node},
+        mount,
+        node::{Content, Entry, Node, Place},
         script::clean,
     },
     Reading,
@@ -27,118 +28,121 @@ pub(super) fn build(reading: &mut Reading<'_>, value: &Node) {
     }
 }
 
-/// A published port: in the container, and on the machine.
-pub(super) struct Published {
-    pub(super) container: u16,
-    pub(super) machine: Option<u16>,
-}
-
-/// The ports of one item; a range is one for each.
-pub(super) fn published(item: &Node) -> Option<Vec<Published>> {
-    if let Some(target) = item.get("target") {
-        let container = target.written()?.parse().ok()?;
-        let machine = item.get("published").and_then(Node::written).map(|port| port.parse()).transpose().ok()?;
-        return Some(vec![Published { container, machine }]);
-    }
-    let text = item.written()?;
-    let text = text.split_once('/').map_or(text.as_str(), |(ports, _)| ports);
-    let (machine, container) = match text.rsplit_once(':') {
-        Some((machine, container)) => {
-            (machine.rsplit_once(':').map_or(Some(machine), |(_, port)| Some(port)), container)
-        }
-        None => (None, text),
-    };
-    let container = range(container)?;
-    let machine = machine.filter(|port| !port.is_empty()).map(range);
-    let machine = match machine {
-        Some(ports) => ports?.into_iter().map(Some).collect(),
-        None => vec![None; container.len()],
-    };
-    let same = container.len() == machine.len();
-    same.then(|| {
-        container.into_iter().zip(machine).map(|(container, machine)| Published { container, machine }).collect()
-    })
-}
-
-fn range(text: &str) -> Option<Vec<u16>> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    let (from, to): (u16, u16) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
-    (0 < from && from <= to && to - from < 1000).then(|| (from..=to).collect())
-}
-
-/// The port of the machine is the service's port: that is where others reach it.
+/// Ports that the machine passes on.
 pub(super) fn ports(reading: &mut Reading<'_>, value: &Node) {
-    let mut ports: Vec<(u16, &Node)> = Vec::new();
     for item in value.items() {
-        let Some(found) = published(item).filter(|found| !found.is_empty()) else {
-            let message = format!("this says no ports of `{}`", reading.name);
-            reading.notes.push(item.place.error(message).hint("write `\"8080:80\"`, in quotes"));
-            continue;
-        };
-        reading.container.publish.push(item.written().unwrap_or_else(|| long(item, &found)));
-        ports.extend(found.iter().map(|port| (port.machine.unwrap_or(port.container), item)));
-    }
-    let mut ports = ports.into_iter();
-    if let Some((first, item)) = ports.next() {
-        reading.set("port", Node::text(&item.place, first.to_string()));
-    }
-    let others = ports.map(|(port, item)| (port.to_string(), Node::text(&item.place, port.to_string())));
-    let others: Vec<_> = others.collect();
-    if !others.is_empty() {
-        reading.set("ports", Node::map(&value.place, others));
+        match item.written().or_else(|| long_port(reading, item)).as_deref().and_then(Published::all) {
+            Some(found) => reading.container.publish.extend(found),
+            None => {
+                let message = format!("this says no ports of `{}`", reading.name);
+                reading.notes.push(item.place.error(message).hint("write `\"8080:80\"`, in quotes"));
+            }
+        }
     }
 }
 
 /// The short form of a long one.
-fn long(item: &Node, found: &[Published]) -> String {
-    let port = found.first().map_or(0, |port| port.container);
-    let machine = found.first().and_then(|port| port.machine).map(|port| format!("{port}:")).unwrap_or_default();
-    let address = item.get("host_ip").and_then(Node::written).map(|address| format!("{address}:")).unwrap_or_default();
-    let protocol = item.get("protocol").and_then(Node::written).filter(|protocol| protocol != "tcp");
-    let protocol = protocol.map(|protocol| format!("/{protocol}")).unwrap_or_default();
-    format!("{address}{machine}{port}{protocol}")
+fn long_port(reading: &mut Reading<'_>, item: &Node) -> Option<String> {
+    const KNOWN: [&str; 7] = ["target", "published", "host_ip", "protocol", "mode", "name", "app_protocol"];
+    for entry in item.entries().iter().filter(|entry| !KNOWN.contains(&entry.key.as_str())) {
+        reading.lost(&entry.place, &format!("`{}` of a port", entry.key));
+    }
+    let text = |key: &str| item.get(key).and_then(Node::written).filter(|text| !text.is_empty());
+    let address = text("host_ip")
+        .map(|address| if address.contains(':') { format!("[{address}]:") } else { format!("{address}:") });
+    let machine = text("published").map(|port| format!("{port}:"));
+    let machine = machine.or_else(|| address.is_some().then(|| ":".to_owned())).unwrap_or_default();
+    let protocol = text("protocol").map(|protocol| format!("/{protocol}")).unwrap_or_default();
+    Some(format!("{}{machine}{}{protocol}", address.unwrap_or_default(), text("target")?))
 }
 
-/// Volumes, in their short form.
+/// The ports of the service: those of the machine where they are known, because there others reach it.
+pub(super) fn listening(reading: &mut Reading<'_>, place: &Place) {
+    let is_own = reading.container.network != Some(Network::Host);
+    let outside = |port: &Published| port.machine_port().filter(|_| is_own).unwrap_or(port.container);
+    let ports: Vec<String> = reading.container.publish.iter().map(|port| outside(port).to_string()).collect();
+    let Some((first, others)) = ports.split_first() else { return };
+    reading.set("port", Node::text(place, first));
+    if !others.is_empty() {
+        reading.set("ports", Node::map(place, others.iter().map(|port| (port, Node::text(place, port)))));
+    }
+}
+
+/// Volumes, in their short form; their paths begin at the file's directory.
 pub(super) fn volumes(reading: &mut Reading<'_>, value: &Node) {
     for item in value.items() {
-        if let Some(short) = item.written() {
-            reading.container.volumes.push(short);
+        if let Some(volume) = item.written().or_else(|| long_volume(reading, item)) {
+            match mount::absolute(&volume, reading.directory, reading.environment.get("HOME")) {
+                Ok(volume) => reading.container.volumes.push(volume),
+                Err(fault) => reading.notes.push(item.place.error(fault).hint("write the whole path")),
+            }
+        }
+    }
+}
+
+fn long_volume(reading: &mut Reading<'_>, item: &Node) -> Option<String> {
+    let text = |key: &str| item.get(key).and_then(Node::written);
+    let kind = text("type").unwrap_or_else(|| "volume".to_owned());
+    let Some(target) = text("target").filter(|_| matches!(kind.as_str(), "bind" | "volume")) else {
+        reading.lost(&item.place, &format!("a volume of type `{kind}`"));
+        return None;
+    };
+    let is_path = kind == "bind";
+    let source = text("source").map(|source| {
+        // Without a point it would be the name of a volume.
+        let bare = is_path && !source.starts_with(['.', '/', '~']);
+        if bare { format!("./{source}:") } else { format!("{source}:") }
+    });
+    let options = volume_options(reading, item);
+    let options = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
+    Some(format!("{}{target}{options}", source.unwrap_or_default()))
+}
+
+fn volume_options(reading: &mut Reading<'_>, item: &Node) -> Vec<String> {
+    let mut options = Vec::new();
+    for entry in item.entries() {
+        let inner = entry.value.entries().iter().map(|inner| (format!("{}.{}", entry.key, inner.key), inner));
+        let own = (!entry.value.is_map()).then(|| (entry.key.clone(), entry));
+        for (key, entry) in inner.chain(own) {
+            match (key.as_str(), entry.value.written().as_deref()) {
+                ("type" | "source" | "target", _) => {}
+                ("read_only", Some("true")) => options.push("ro".to_owned()),
+                ("volume.nocopy", Some("true")) => options.push("nocopy".to_owned()),
+                ("bind.selinux" | "bind.propagation", Some(option)) => options.push(option.to_owned()),
+                // So it is always.
+                ("bind.create_host_path", Some("true")) | ("read_only" | "volume.nocopy", Some("false")) => {}
+                (key, _) => reading.lost(&entry.place, &format!("`{key}` of a volume")),
+            }
+        }
+    }
+    options
+}
+
+/// The network with the address and the names in it. One is kept.
+pub(super) fn networks(reading: &mut Reading<'_>, value: &Node) {
+    let of_list = value.items().iter().filter_map(|item| Some((item.written()?, &item.place, item)));
+    let of_map = value.entries().iter().map(|entry| (entry.key.clone(), &entry.place, &entry.value));
+    for (number, (name, place, settings)) in of_list.chain(of_map).enumerate() {
+        if number > 0 {
+            reading.lost(place, &format!("the second network `{name}`"));
             continue;
         }
-        let text = |key: &str| item.get(key).and_then(Node::written);
-        let kind = text("type").unwrap_or_else(|| "volume".to_owned());
-        match (kind.as_str(), text("source"), text("target")) {
-            ("bind" | "volume", Some(source), Some(target)) => {
-                let mode = if text("read_only").as_deref() == Some("true") { ":ro" } else { "" };
-                reading.container.volumes.push(format!("{source}:{target}{mode}"));
+        for entry in settings.entries() {
+            match entry.key.as_str() {
+                "ipv4_address" => reading.container.address = entry.value.written(),
+                "aliases" => reading.container.aliases = entry.value.items().iter().filter_map(Node::written).collect(),
+                other => reading.lost(&entry.place, &format!("`{other}` in the network `{name}`")),
             }
-            (kind, ..) => reading.lost(&item.place, &format!("a volume of type `{kind}`")),
         }
+        reading.container.network = Some(Network::Named(name));
     }
 }
 
-/// The network with the address in it. One is kept.
-pub(super) fn networks(reading: &mut Reading<'_>, value: &Node) {
-    let of_list = value.items().iter().filter_map(|item| Some((item.written()?, item.place.clone(), None)));
-    let of_map = value.entries().iter().map(|entry| {
-        let address = ["ipv4_address", "ipv6_address"].iter().find_map(|key| entry.value.get(key)?.written());
-        (entry.key.clone(), entry.place.clone(), address)
-    });
-    let mut networks = of_list.chain(of_map);
-    if let Some((name, _, address)) = networks.next() {
-        reading.container.network = Some(name);
-        reading.container.address = address;
-    }
-    for (name, place, _) in networks {
-        reading.lost(&place, &format!("the second network `{name}`"));
-    }
-}
-
-/// `host` is what holds where no network is named.
+/// The network of the machine; a bridge of its own is what every container has where nothing is said.
 pub(super) fn network_mode(reading: &mut Reading<'_>, value: &Node) {
     match value.written().as_deref() {
-        Some("host" | "bridge") => {}
+        Some("host") => reading.container.network = Some(Network::Host),
+        Some("bridge") => {}
         _ => reading.lost(&value.place, "`network_mode`"),
     }
 }

@@ -7,16 +7,14 @@ use serde_json::Value;
 
 use super::{
     super::node::{Content, Node, Place},
-    Reading,
-    container::published,
-    words,
+    Reading, words,
 };
 
 /// Reads `healthcheck` into a probe for readiness and liveness.
-pub(super) fn read(reading: &mut Reading<'_>, value: &Node, ports: Option<&Node>) {
+pub(super) fn read(reading: &mut Reading<'_>, value: &Node) {
     let disabled = value.get("disable").is_some_and(|disable| disable.content == Content::Bool(true));
     let test = value.get("test");
-    let Some(check) = test.filter(|_| !disabled).and_then(|test| check(reading, test, ports)) else {
+    let Some(check) = test.filter(|_| !disabled).and_then(|test| check(reading, test)) else {
         if test.is_none() && !disabled {
             reading.lost(&value.place, "`healthcheck` without `test`");
         }
@@ -59,7 +57,7 @@ fn within(value: &Node, start_period: &Node) -> Node {
     )
 }
 
-fn check(reading: &mut Reading<'_>, test: &Node, ports: Option<&Node>) -> Option<(&'static str, Node)> {
+fn check(reading: &mut Reading<'_>, test: &Node) -> Option<(&'static str, Node)> {
     let place = &test.place;
     let line = match &test.content {
         Content::List(_) => None,
@@ -67,7 +65,7 @@ fn check(reading: &mut Reading<'_>, test: &Node, ports: Option<&Node>) -> Option
     };
     let words = if line.is_none() { words::of(reading.notes, test) } else { Vec::new() };
     let text = line.clone().unwrap_or_else(|| words.join(" "));
-    if let Some(zmq) = zmq(&text, place, ports) {
+    if let Some(zmq) = zmq(&text, place) {
         return Some(("zmq", zmq));
     }
     if let Some(line) = line {
@@ -88,8 +86,9 @@ fn check(reading: &mut Reading<'_>, test: &Node, ports: Option<&Node>) -> Option
     }
 }
 
-/// The check in `… import zmq … connect('tcp://localhost:5563') … send_json({'action': 'health_check'}) …`.
-fn zmq(text: &str, place: &Place, ports: Option<&Node>) -> Option<Node> {
+/// The check in `… import zmq … connect('tcp://localhost:5563') … send_json({'action': 'health_check'}) …`. Like every
+/// check of a container it asks from inside, by the port there.
+fn zmq(text: &str, place: &Place) -> Option<Node> {
     if !text.contains("zmq") || !text.contains("REQ") {
         return None;
     }
@@ -98,8 +97,7 @@ fn zmq(text: &str, place: &Place, ports: Option<&Node>) -> Option<Node> {
     let port: u16 = port.parse().ok()?;
     let request = text.split_once("send_json(").and_then(|(_, rest)| dictionary(rest));
     let host = if matches!(host, "localhost" | "127.0.0.1" | "0.0.0.0" | "*") { "127.0.0.1" } else { host };
-    let address = format!("{host}:{}", machine_port(port, ports));
-    let address = Node::text(place, address);
+    let address = Node::text(place, format!("{host}:{port}"));
     let request = request.map(|request| ("request", of_json(place, request)));
     Some(Node::map(place, [("address", address)].into_iter().chain(request)))
 }
@@ -108,13 +106,6 @@ fn zmq(text: &str, place: &Place, ports: Option<&Node>) -> Option<Node> {
 fn dictionary(text: &str) -> Option<Value> {
     let end = text.find('}')?;
     serde_json::from_str(&text.get(..=end)?.replace('\'', "\"")).ok()
-}
-
-/// Where a port of the container is reached on the machine.
-fn machine_port(port: u16, ports: Option<&Node>) -> u16 {
-    let all = ports.map(Node::items).unwrap_or_default().iter().filter_map(published).flatten();
-    let found = all.into_iter().find(|published| published.container == port);
-    found.and_then(|published| published.machine).unwrap_or(port)
 }
 
 fn of_json(place: &Place, value: Value) -> Node {

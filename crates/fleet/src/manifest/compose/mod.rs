@@ -9,9 +9,12 @@ mod interpolate;
 mod process;
 mod words;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use crate::model::Container;
+use crate::model::{Container, Network, Shared};
 
 use super::{
     draft::{Draft, GroupDraft, ServiceDraft, placed_text},
@@ -26,6 +29,7 @@ struct Reading<'a> {
     notes: &'a mut Notes,
     /// The directory of the file.
     directory: &'a Path,
+    environment: &'a BTreeMap<String, String>,
     /// Name of the service.
     name: &'a str,
     keys: Vec<(String, Node)>,
@@ -56,34 +60,53 @@ pub(super) fn read_into(
     name(draft, &node);
     let directory = absolute(from.path.parent().unwrap_or(Path::new(".")));
     let services = node.get("services").map(Node::entries).unwrap_or_default();
+    let file = File {
+        from,
+        directory: &directory,
+        environment,
+        tasks: tasks(services),
+        has_default_network: node.get("networks").is_some_and(|networks| networks.get("default").is_some()),
+    };
     for entry in services {
         if !entry.value.is_map() {
             let message = format!("the service `{}` is {}, expected a mapping", entry.key, entry.value.kind());
             notes.push(entry.place.error(message).hint("write at least `image: …`"));
             continue;
         }
-        service(draft, entry, from, &directory, notes);
+        service(draft, entry, &file, notes);
     }
     for entry in node.entries() {
-        top_level(entry, notes);
+        top_level(draft, entry, notes);
     }
 }
 
+/// What holds for all services of a file.
+struct File<'a> {
+    from: &'a Included,
+    directory: &'a Path,
+    environment: &'a BTreeMap<String, String>,
+    /// Services for whose end another one waits.
+    tasks: BTreeSet<String>,
+    /// Whether the network of services that name none has settings.
+    has_default_network: bool,
+}
+
+/// The services that come to their end: another one waits for it.
+fn tasks(services: &[Entry]) -> BTreeSet<String> {
+    let needs = services.iter().filter_map(|service| service.value.get("depends_on")).flat_map(Node::entries);
+    let condition = |need: &Entry| need.value.get("condition").and_then(Node::written);
+    let completed = needs.filter(|need| condition(need).as_deref() == Some("service_completed_successfully"));
+    completed.map(|need| need.key.clone()).collect()
+}
+
 /// What stands beside the services.
-fn top_level(entry: &Entry, notes: &mut Notes) {
+fn top_level(draft: &mut Draft, entry: &Entry, notes: &mut Notes) {
     let key = entry.key.as_str();
     match key {
         "services" | "version" | "name" => {}
         key if key.starts_with("x-") => {}
-        "networks" | "volumes" => {
-            for inner in entry.value.entries() {
-                let settings: Vec<&str> = inner.value.entries().iter().map(|entry| entry.key.as_str()).collect();
-                if !settings.is_empty() && settings != ["external"] {
-                    let message = format!("the settings of `{}` under `{key}` are not kept", inner.key);
-                    notes.push(inner.place.warning(message).hint("make it by hand, with these settings"));
-                }
-            }
-        }
+        "networks" => entry.value.entries().iter().for_each(|entry| shared(&mut draft.networks, key, entry, notes)),
+        "volumes" => entry.value.entries().iter().for_each(|entry| shared(&mut draft.volumes, key, entry, notes)),
         _ => {
             let near = nearest(key, ["services", "networks", "volumes", "version", "name"]);
             let message = format!("`{key}` is not kept");
@@ -92,6 +115,43 @@ fn top_level(entry: &Entry, notes: &mut Notes) {
                 near.map_or_else(|| warning.clone(), |near| warning.clone().hint(format!("did you mean `{near}`?"))),
             );
         }
+    }
+}
+
+/// A volume or a network that has a name of its own, or that somebody else makes.
+fn shared(known: &mut BTreeMap<String, Shared>, kind: &str, entry: &Entry, notes: &mut Notes) {
+    let (mut name, mut external) = (None, false);
+    for setting in entry.value.entries() {
+        match (setting.key.as_str(), &setting.value.content) {
+            ("name", _) => name = setting.value.written(),
+            ("external", Content::Bool(value)) => external = *value,
+            // The form of old files.
+            ("external", Content::Map(_)) => {
+                external = true;
+                name = setting.value.get("name").and_then(Node::written).or(name);
+            }
+            ("driver", Content::Text(driver)) if matches!(driver.as_str(), "local" | "bridge") => {}
+            (other, _) => {
+                let message = format!("`{other}` of `{}` under `{kind}` is not kept", entry.key);
+                let hint = format!(
+                    "make it by hand with its settings, and write `external: true` and its `name` under `{kind}`"
+                );
+                notes.push(setting.place.warning(message).hint(hint));
+            }
+        }
+    }
+    if name.is_none() && !external {
+        return;
+    }
+    let new = Shared { name: name.unwrap_or_else(|| entry.key.clone()), external };
+    if known.insert(entry.key.clone(), new.clone()).is_some_and(|old| old != new) {
+        let message = format!("`{}` under `{kind}` is something else in another file", entry.key);
+        notes.push(
+            entry
+                .place
+                .error(message)
+                .hint("rename one of the two: names of volumes and networks hold in the whole fleet"),
+        );
     }
 }
 
@@ -104,35 +164,62 @@ fn name(draft: &mut Draft, node: &Node) {
     }
 }
 
-fn service(draft: &mut Draft, entry: &Entry, from: &Included, directory: &Path, notes: &mut Notes) {
-    let mut reading = Reading { notes, directory, name: &entry.key, keys: Vec::new(), container: Container::default() };
+fn service(draft: &mut Draft, entry: &Entry, file: &File<'_>, notes: &mut Notes) {
+    let (directory, environment) = (file.directory, file.environment);
+    let container = Container::default();
+    let mut reading = Reading { notes, directory, environment, name: &entry.key, keys: Vec::new(), container };
     if entry.value.get("image").is_none() && entry.value.get("build").is_none() {
         let message = format!("`{}` has neither `image` nor `build`", entry.key);
         reading.notes.push(entry.place.error(message).hint("add `image: …`"));
         return;
     }
     for key in entry.value.entries().iter().filter(|key| key.value.content != Content::Null) {
-        read_key(&mut reading, key, &entry.value);
+        read_key(&mut reading, key);
     }
-    if entry.value.get("restart").is_none() {
-        // What Compose does where nothing is said.
-        reading.set("restart", Node::text(&entry.place, "never"));
-    }
+    whole(&mut reading, entry, file);
     let (keys, container) = (reading.keys, reading.container);
     let keys = Node::map(&entry.place, keys);
-    draft.groups.insert(entry.key.clone(), GroupDraft::of_container(container));
+    let group = group(draft, entry, file.from, notes);
+    draft.groups.insert(group.clone(), GroupDraft::of_container(container));
     draft.services.push(ServiceDraft {
         name: entry.key.clone(),
         place: entry.place.clone(),
-        host: from.host.clone(),
-        group: Some(Placed { place: entry.place.clone(), value: entry.key.clone() }),
+        host: file.from.host.clone(),
+        group: Some(Placed { place: entry.place.clone(), value: group }),
         taken_for_granted: None,
         keys: interpolate::protect(keys),
         may_add: false,
     });
 }
 
-fn read_key(reading: &mut Reading<'_>, entry: &Entry, service: &Node) {
+/// What several keys say together.
+fn whole(reading: &mut Reading<'_>, entry: &Entry, file: &File<'_>) {
+    process::restart(reading, entry);
+    if reading.container.network.is_none() && file.has_default_network {
+        reading.container.network = Some(Network::Named("default".to_owned()));
+    }
+    let ports = entry.value.get("ports").unwrap_or(&entry.value);
+    container::listening(reading, &ports.place);
+    if file.tasks.contains(&entry.key) {
+        reading.set("kind", Node::text(&entry.place, "task"));
+    }
+}
+
+/// The name of the service's own group. Another host may have a service of that name, with another container.
+fn group(draft: &Draft, entry: &Entry, from: &Included, notes: &mut Notes) -> String {
+    if !draft.groups.contains_key(&entry.key) {
+        return entry.key.clone();
+    }
+    let with_host = from.host.as_ref().map(|host| format!("{}.{}", host.value, entry.key));
+    with_host.filter(|name| !draft.groups.contains_key(name)).unwrap_or_else(|| {
+        let message =
+            format!("there is a group `{0}` already, and the service `{0}` needs one for its container", entry.key);
+        notes.push(entry.place.error(message).hint("rename the group in `fleet.toml`, or one of the two services"));
+        entry.key.clone()
+    })
+}
+
+fn read_key(reading: &mut Reading<'_>, entry: &Entry) {
     let value = &entry.value;
     match entry.key.as_str() {
         "image" => {
@@ -150,8 +237,7 @@ fn read_key(reading: &mut Reading<'_>, entry: &Entry, service: &Node) {
         "network_mode" => container::network_mode(reading, value),
         "devices" | "gpus" => container::devices(reading, entry),
         "depends_on" => process::depends_on(reading, value),
-        "healthcheck" => health::read(reading, value, service.get("ports")),
-        "restart" => process::restart(reading, value),
+        "healthcheck" => health::read(reading, value),
         "deploy" => process::deploy(reading, value),
         "mem_limit" => process::limit(reading, "memory", value),
         "cpus" => process::limit(reading, "cpus", value),
@@ -162,7 +248,9 @@ fn read_key(reading: &mut Reading<'_>, entry: &Entry, service: &Node) {
         "working_dir" => reading.set("directory", value.clone()),
         "profiles" => reading.set("start", Node::text(&entry.place, "standby")),
         "container_name" if value.as_text() == Some(reading.name) => {}
-        "labels" | "annotations" => {}
+        // Read with `deploy`, which has the last word.
+        "restart" => {}
+        "labels" | "annotations" => reading.lost(&entry.place, &format!("`{}`", entry.key)),
         key if key.starts_with("x-") => {}
         key => unknown(reading, entry, key),
     }

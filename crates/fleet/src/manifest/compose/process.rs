@@ -121,8 +121,36 @@ fn dependency(reading: &mut Reading<'_>, entry: &Entry) -> Node {
     Node::map(&entry.place, keys)
 }
 
-/// When it is started again.
-pub(super) fn restart(reading: &mut Reading<'_>, value: &Node) {
+/// When it is started again: by `deploy.restart_policy`, by `restart`, or never, as Compose does it where nothing is said.
+pub(super) fn restart(reading: &mut Reading<'_>, service: &Entry) {
+    let policy = service.value.get("deploy").and_then(|deploy| deploy.get("restart_policy"));
+    if let Some(policy) = policy {
+        restart_policy(reading, policy);
+    } else if let Some(value) = service.value.get("restart").filter(|value| value.content != Content::Null) {
+        restart_word(reading, value);
+    } else {
+        reading.set("restart", Node::text(&service.place, "never"));
+    }
+}
+
+fn restart_policy(reading: &mut Reading<'_>, value: &Node) {
+    let condition = value.get("condition").and_then(Node::written).unwrap_or_else(|| "any".to_owned());
+    let attempts = value.get("max_attempts");
+    // Engines count only the starts after failures.
+    let count = attempts.and_then(Node::written).filter(|_| condition == "on-failure");
+    for entry in value.entries() {
+        match entry.key.as_str() {
+            "condition" => {}
+            "max_attempts" if count.is_some() => {}
+            other => reading.lost(&entry.place, &format!("`deploy.restart_policy.{other}`")),
+        }
+    }
+    let text = count.map_or_else(|| condition.clone(), |count| format!("{condition}:{count}"));
+    let place = value.get("condition").map_or(&value.place, |condition| &condition.place);
+    restart_word(reading, &Node::text(place, text));
+}
+
+fn restart_word(reading: &mut Reading<'_>, value: &Node) {
     let text = match value.content {
         // YAML of the older kind reads `no` as this.
         Content::Bool(false) => "no".to_owned(),
@@ -131,8 +159,8 @@ pub(super) fn restart(reading: &mut Reading<'_>, value: &Node) {
     let (policy, count) = text.split_once(':').map_or((text.as_str(), None), |(policy, count)| (policy, Some(count)));
     let policy = match policy {
         "no" | "none" => "never",
-        "always" | "unless-stopped" => "always",
-        "on-failure" | "any" => "on_failure",
+        "always" | "any" | "unless-stopped" => "always",
+        "on-failure" => "on_failure",
         _ => {
             let message = format!("`{text}` does not say when to restart");
             let hint = "known: no, always, unless-stopped, on-failure, on-failure:5";
@@ -141,8 +169,9 @@ pub(super) fn restart(reading: &mut Reading<'_>, value: &Node) {
         }
     };
     let policy = Node::text(&value.place, policy);
-    let limit = count.map(|count| ("limit", Node::text(&value.place, count)));
-    reading.set("restart", Node::map(&value.place, [("policy", policy)].into_iter().chain(limit)));
+    // Without a count there is no end to it.
+    let limit = Node::text(&value.place, count.unwrap_or("0"));
+    reading.set("restart", Node::map(&value.place, [("policy", policy), ("limit", limit)]));
 }
 
 /// One limit of the service.
@@ -174,11 +203,8 @@ pub(super) fn deploy(reading: &mut Reading<'_>, value: &Node) {
     for entry in value.entries() {
         match entry.key.as_str() {
             "resources" => resources(reading, &entry.value),
-            "restart_policy" => {
-                if let Some(condition) = entry.value.get("condition") {
-                    restart(reading, condition);
-                }
-            }
+            // Read with `restart`.
+            "restart_policy" => {}
             other => reading.lost(&entry.place, &format!("`deploy.{other}`")),
         }
     }
