@@ -347,6 +347,17 @@ fn internet_address(address: Ipv4Addr) -> libc::sockaddr {
     }
 }
 
+/// How a process ended, as `wait(2)` would tell its parent; none as long as the parent has not buried it. Since Linux 6.15.
+pub(crate) fn buried_status(process: BorrowedFd<'_>) -> Result<Option<i32>> {
+    // SAFETY: all of it may be zero.
+    let mut info: libc::pidfd_info = unsafe { std::mem::zeroed() };
+    let wanted = u64::from(libc::PIDFD_INFO_EXIT);
+    info.mask = wanted;
+    // SAFETY: the request reads such a struct and writes into it; it is valid, and its size is part of the request.
+    check(unsafe { libc::ioctl(process.as_raw_fd(), libc::PIDFD_GET_INFO, ptr::from_mut(&mut info)) }.into())?;
+    Ok((info.mask & wanted != 0).then_some(info.exit_code))
+}
+
 /// Makes an opened `/dev/net/tun` a device for IP packets with this name in the network of the calling thread.
 pub(crate) fn make_tunnel(file: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     let mut request = interface_request(name)?;

@@ -143,9 +143,27 @@ async fn a_running_program_is_adopted_and_another_one_of_its_number_is_not() {
     assert!(matches!(ServiceProcess::adopt(adoption(process.start_time() + 1)), Err(Error::Gone { .. })));
     assert_eq!(adopted.end().unwrap(), None);
     adopted.signal(libc::SIGTERM).unwrap();
-    assert_eq!(adopted.wait().await.unwrap(), ServiceEnd::Unknown);
-    assert_eq!(process.wait().await.unwrap(), ServiceEnd::Signal(libc::SIGTERM));
+    let (told, end) = tokio::join!(adopted.wait(), process.wait());
+    assert_eq!(end.unwrap(), ServiceEnd::Signal(libc::SIGTERM));
+    assert_eq!(told.unwrap(), if ends_are_told() { ServiceEnd::Signal(libc::SIGTERM) } else { ServiceEnd::Unknown });
     assert!(matches!(ServiceProcess::adopt(adoption(process.start_time())), Err(Error::Gone { .. })));
+}
+
+/// Whether the kernel tells how a program ended to others than its parent.
+fn ends_are_told() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let numbers: Vec<u32> = release.split(['.', '-']).take(2).filter_map(|number| number.parse().ok()).collect();
+    numbers >= vec![6, 15]
+}
+
+#[tokio::test]
+async fn the_end_of_an_adopted_program_is_unknown_as_long_as_its_parent_does_not_bury_it() {
+    let process = shell("exec sleep 1000").start().unwrap();
+    let adoption = Adoption { process: process.pid(), start_time: process.start_time(), mark: None, group: None };
+    let adopted = ServiceProcess::adopt(adoption).unwrap();
+    process.signal(libc::SIGKILL).unwrap();
+    assert_eq!(tokio::time::timeout(GUARD, adopted.wait()).await.unwrap().unwrap(), ServiceEnd::Unknown);
+    assert_eq!(process.wait().await.unwrap(), ServiceEnd::Signal(libc::SIGKILL));
 }
 
 /// A program whose child leaves its session, is orphaned and ignores signals, and that itself ignores them.

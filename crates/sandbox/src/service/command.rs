@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
+
 use super::{
     Account, Mark, ServiceGroup, ServiceProcess,
     clone::{Memory, Shared},
@@ -45,7 +47,8 @@ pub struct ServiceCommand {
     pub account: Option<Account>,
     /// Mask of new files' permissions.
     pub umask: u32,
-    /// How many files it may have open, as soft and as hard limit; those of the caller when absent.
+    /// How many files it may have open, as soft and as hard limit; those of the caller when absent,
+    /// before it [raised](super::raise_open_files) them.
     pub open_files: Option<u64>,
     /// Where what it prints goes. Its standard input is empty.
     pub output: Output,
@@ -89,13 +92,29 @@ impl ServiceCommand {
         let report = report.get();
         if report.step != Step::Executed {
             // It is ours, and it ended.
-            let reaped = rustix::process::WaitId::PidFd(process.as_fd());
-            let _ = rustix::process::waitid(reaped, rustix::process::WaitIdOptions::EXITED);
+            let _ = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
             return Err(self.refused(report));
         }
         children.insert(id);
         drop(children);
-        ServiceProcess::started(id, process, self.mark.clone(), self.group.clone())
+        let started = ServiceProcess::started(id, process, self.mark.clone(), self.group.clone());
+        if started.is_err() {
+            self.abandon(id);
+        }
+        started
+    }
+
+    /// Ends and buries what was started and cannot be watched. It is ours, so its number is its own until then.
+    fn abandon(&self, id: i32) {
+        if let Some(group) = &self.group {
+            group.kill();
+        }
+        if let Some(process) = Pid::from_raw(id) {
+            // Where it ended already, there is nothing to kill, and to bury all the same.
+            let _ = rustix::process::kill_process_group(process, Signal::KILL);
+            let _ = waitid(WaitId::Pid(process), WaitIdOptions::EXITED);
+        }
+        reaper::children().remove(&id);
     }
 
     fn clone(&self, prepared: &Prepared, report: &Shared<Report>) -> rustix::io::Result<(i32, OwnedFd)> {

@@ -11,7 +11,8 @@ pub enum ServiceEnd {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// It ended, and only its parent, which is another process, was told how.
+    /// It ended, and only its parent, which is another process, was told how: the kernel is older than 6.15, or nobody
+    /// looked at that time.
     Unknown,
 }
 

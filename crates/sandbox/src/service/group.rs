@@ -160,6 +160,15 @@ impl ServiceGroups {
         group.tracks().then_some(group)
     }
 
+    /// The processes in the group that an earlier supervisor made by that name; some may have ended.
+    #[must_use]
+    pub fn processes(&self, name: &str) -> Vec<u32> {
+        let name = file_name(name);
+        let parents = self.unified.iter().map(|(parent, _)| parent);
+        let parents = parents.chain(self.separate.iter().map(|(_, parent)| parent));
+        parents.flat_map(|parent| processes_in(&parent.join(&name))).collect()
+    }
+
     /// Removes the groups without processes whose names begin so. They are those of services that ended while nobody
     /// looked.
     pub fn sweep(&self, prefix: &str) {
@@ -185,6 +194,12 @@ fn file_name(name: &str) -> String {
 
 fn failed(group: &Path, source: io::Error) -> Error {
     Error::Group { group: group.to_path_buf(), source }
+}
+
+/// The processes in a group; none when it is not there.
+fn processes_in(directory: &Path) -> Vec<u32> {
+    let list = fs_err::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    list.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 /// Makes the directory of a group unless it is there.
@@ -327,9 +342,7 @@ impl ServiceGroup {
 
     /// The processes in it; some may have ended.
     pub(super) fn processes(&self) -> Vec<u32> {
-        let Some(path) = self.paths().next() else { return Vec::new() };
-        let list = fs_err::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-        list.lines().filter_map(|line| line.parse().ok()).collect()
+        self.paths().next().map(|path| processes_in(path)).unwrap_or_default()
     }
 
     /// Kills all its processes where the kernel can do so at once.

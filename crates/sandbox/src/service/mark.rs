@@ -35,17 +35,25 @@ pub struct Marked {
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn find_marked(name: &OsStr) -> io::Result<Vec<Marked>> {
-    let table = ProcessTable::read()?;
-    let mut found: Vec<Marked> = table
-        .running()
-        .filter_map(|entry| {
-            let value = value_of(&table::environment(entry.process)?, name)?;
-            let is_leader = entry.session == entry.process;
-            Some(Marked { process: entry.process, start_time: entry.start_time, value, is_leader })
-        })
-        .collect();
-    found.sort_by_key(|marked| (marked.start_time, marked.process));
-    Ok(found)
+    Ok(ProcessTable::read()?.marked(name))
+}
+
+impl ProcessTable {
+    /// The running processes with a mark of this name, oldest first, as for [`find_marked`]. A program that overwrites
+    /// its environment, or forbids to read it, has none.
+    #[must_use]
+    pub fn marked(&self, name: &OsStr) -> Vec<Marked> {
+        let mut found: Vec<Marked> = self
+            .running()
+            .filter_map(|entry| {
+                let value = value_of(&table::environment(entry.process)?, name)?;
+                let is_leader = entry.session == entry.process;
+                Some(Marked { process: entry.process, start_time: entry.start_time, value, is_leader })
+            })
+            .collect();
+        found.sort_by_key(|marked| (marked.start_time, marked.process));
+        found
+    }
 }
 
 impl Mark {

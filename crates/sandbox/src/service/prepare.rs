@@ -12,7 +12,7 @@ use rustix::{
     process::Rlimit,
 };
 
-use super::{Output, ServiceCommand, account::Identity};
+use super::{Output, ServiceCommand, account::Identity, open_files};
 use crate::{
     Error,
     plan::{Strings, c_string},
@@ -65,7 +65,7 @@ pub(super) fn prepare(command: &ServiceCommand) -> Result<Prepared, Error> {
         directory: c_string(&command.directory, "the directory")?,
         identity: command.account.as_ref().map(super::Account::look_up).transpose()?,
         umask: Mode::from_raw_mode(command.umask & 0o777),
-        open_files: command.open_files.map(limit),
+        open_files: command.open_files.map(limit).or_else(open_files::inherited),
         joined: command.group.as_ref().map(|group| group.doors()).transpose()?.unwrap_or_default(),
         input: lift(null().map_err(failed("opening /dev/null"))?)?,
         output: lift(output)?,

@@ -15,12 +15,19 @@ use rustix::{
 use tokio::{io::unix::AsyncFd, time::Instant};
 
 use super::{Mark, ProcessTable, ServiceEnd, ServiceGroup, reaper, table};
-use crate::{Error, child::watch};
+use crate::{Error, child::watch, sys};
 
 /// How long what was killed may take until the kernel has ended it.
 const KILLED_WITHIN: Duration = Duration::from_secs(30);
 /// How long one round of killing waits for those that it killed before it looks again.
 const ROUND: Duration = Duration::from_secs(1);
+/// How long a round that could kill nothing waits: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// How long the parent of an adopted program may take to bury it.
+const BURIED_LATEST: Duration = Duration::from_secs(1);
+/// Time between two looks whether it has.
+const BURIAL_LOOK: Duration = Duration::from_millis(1);
 /// How many parents of a process are looked at.
 const ANCESTORS: usize = 64;
 /// How long a thread may be kept until a killed process can be buried.
@@ -37,6 +44,8 @@ pub struct ServiceProcess {
     descriptor: AsyncFd<OwnedFd>,
     origin: Origin,
     end: OnceLock<ServiceEnd>,
+    /// When an adopted one was first seen to have ended: how, is told once its parent has buried it.
+    ended_at: OnceLock<Instant>,
     /// Held while its end is asked for, and while its number is used.
     asking: Mutex<()>,
     mark: Option<Mark>,
@@ -75,7 +84,8 @@ impl ServiceProcess {
         let number = id.unsigned_abs();
         let pid = Pid::from_raw(id).ok_or(Error::Gone { process: number })?;
         // Not buried yet, so it is there even when it has ended.
-        let start_time = table::entry(number).ok_or(Error::Gone { process: number })?.start_time;
+        let entry = table::look(number).map_err(failed)?.ok_or(Error::Gone { process: number })?;
+        let start_time = entry.start_time;
         Self::new(pid, start_time, descriptor, Origin::Ours, mark, group).map_err(failed)
     }
 
@@ -88,24 +98,27 @@ impl ServiceProcess {
         group: Option<Arc<ServiceGroup>>,
     ) -> io::Result<Self> {
         let descriptor = watch(descriptor)?;
-        let (end, asking) = (OnceLock::new(), Mutex::new(()));
-        Ok(Self { id, start_time, descriptor, origin, end, asking, mark, group })
+        let (end, ended_at, asking) = (OnceLock::new(), OnceLock::new(), Mutex::new(()));
+        Ok(Self { id, start_time, descriptor, origin, end, ended_at, asking, mark, group })
     }
 
     /// Takes over a program that an earlier supervisor started. Must be called within a runtime.
     ///
     /// # Errors
-    /// [`Error::Gone`] when it is not there any more.
+    /// [`Error::Gone`] when it is not there any more; with any other one it may be.
     pub fn adopt(adoption: Adoption) -> Result<Self, Error> {
         let gone = || Error::Gone { process: adoption.process };
         let id = i32::try_from(adoption.process).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-        let descriptor = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|_| gone())?;
+        let failed = |source| Error::Process { doing: "watch the program", source };
+        let descriptor = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|errno| match errno {
+            rustix::io::Errno::SRCH => gone(),
+            errno => failed(errno.into()),
+        })?;
         // The descriptor holds on to whoever has the number now; only then is it told who that is.
-        let entry = table::entry(adoption.process).ok_or_else(gone)?;
+        let entry = table::look(adoption.process).map_err(failed)?.ok_or_else(gone)?;
         if entry.is_dead || entry.start_time != adoption.start_time {
             return Err(gone());
         }
-        let failed = |source| Error::Process { doing: "watch the program", source };
         let (mark, group) = (adoption.mark, adoption.group);
         Self::new(id, entry.start_time, descriptor, Origin::Adopted, mark, group).map_err(failed)
     }
@@ -132,6 +145,10 @@ impl ServiceProcess {
             if let Some(end) = self.end()? {
                 return Ok(end);
             }
+            if self.ended_at.get().is_some() {
+                tokio::time::sleep(BURIAL_LOOK).await;
+                continue;
+            }
             let mut ready = self.descriptor.readable().await?;
             if self.end()?.is_none() {
                 ready.clear_ready();
@@ -153,7 +170,7 @@ impl ServiceProcess {
             return Ok(Some(*end));
         }
         let end = match self.origin {
-            Origin::Adopted => has_ended(self.descriptor.get_ref())?.then_some(ServiceEnd::Unknown),
+            Origin::Adopted => self.ask_adopted()?,
             Origin::Ours => {
                 let which = WaitId::PidFd(self.descriptor.get_ref().as_fd());
                 match rustix::process::waitid(which, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
@@ -172,6 +189,20 @@ impl ServiceProcess {
         Ok(end)
     }
 
+    /// How one ended that is not ours: the kernel says it once the parent, which is another process, has buried it.
+    fn ask_adopted(&self) -> io::Result<Option<ServiceEnd>> {
+        if !has_ended(self.descriptor.get_ref())? {
+            return Ok(None);
+        }
+        let is_late = self.ended_at.get_or_init(Instant::now).elapsed() > BURIED_LATEST;
+        match sys::buried_status(self.descriptor.get_ref().as_fd()) {
+            Ok(Some(status)) => Ok(Some(end_of_status(status))),
+            Ok(None) if !is_late => Ok(None),
+            // Its parent does not care, or this kernel does not say it.
+            Ok(None) | Err(_) => Ok(Some(ServiceEnd::Unknown)),
+        }
+    }
+
     /// Sends a signal to the program and to what it started in its process group. Does nothing when it has ended.
     ///
     /// # Errors
@@ -181,13 +212,22 @@ impl ServiceProcess {
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         // As long as its end was not asked for, its number is not given to another one; one that is not ours keeps its
         // number as long as it runs.
-        if self.ask()?.is_some() {
+        if self.ask()?.is_some() || self.ended_at.get().is_some() {
             return Ok(());
         }
         match rustix::process::kill_process_group(self.id, signal) {
             Err(rustix::io::Errno::SRCH) => Ok(()),
             result => Ok(result?),
         }
+    }
+
+    /// Whether the program has a handler for a signal; without one, most signals kill.
+    #[must_use]
+    pub fn catches(&self, signal: i32) -> bool {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+        let bit = u32::try_from(signal - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
+        caught.zip(bit).is_some_and(|(caught, bit)| caught & bit != 0)
     }
 
     /// Kills the program and everything that it started, wherever that hides, until nothing is left, and removes its
@@ -198,6 +238,7 @@ impl ServiceProcess {
     pub async fn kill_tree(&self) -> Result<(), Error> {
         let failed = |source| Error::Process { doing: "find the processes of a service", source };
         let deadline = Instant::now() + KILLED_WITHIN;
+        let mut pause = FIRST_PAUSE;
         loop {
             if let Some(group) = &self.group {
                 group.kill();
@@ -210,6 +251,12 @@ impl ServiceProcess {
                 return Err(Error::Unkillable { processes: members.into_iter().map(|entry| entry.process).collect() });
             }
             let killed: Vec<OwnedFd> = members.iter().filter_map(kill).collect();
+            if killed.is_empty() {
+                // They are just ending, or must not be killed by this user.
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(pause * 2);
+                continue;
+            }
             let ended = futures_of(killed).map_err(failed)?;
             // Whoever does not end is found again.
             let _ = tokio::time::timeout(ROUND, ended).await;
@@ -340,6 +387,14 @@ fn futures_of(descriptors: Vec<OwnedFd>) -> io::Result<impl Future<Output = io::
 fn has_ended(descriptor: &OwnedFd) -> io::Result<bool> {
     let mut entries = [PollFd::new(descriptor, PollFlags::IN)];
     Ok(rustix::io::retry_on_intr(|| poll(&mut entries, Some(&Timespec::default())))? > 0)
+}
+
+/// The end that a status as of `wait(2)` tells.
+const fn end_of_status(status: i32) -> ServiceEnd {
+    match status & 0x7f {
+        0 => ServiceEnd::Code((status >> 8) & 0xff),
+        signal => ServiceEnd::Signal(signal),
+    }
 }
 
 fn end_of(status: &WaitIdStatus) -> ServiceEnd {

@@ -24,6 +24,23 @@ pub(super) struct Entry {
     pub(super) is_dead: bool,
 }
 
+/// A process that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Running {
+    /// When it was started, in the kernel's ticks since the machine was.
+    pub start_time: u64,
+    /// Its number.
+    pub process: u32,
+    /// Whether it leads a session.
+    pub is_leader: bool,
+}
+
+impl Running {
+    fn of(entry: &Entry) -> Self {
+        Self { start_time: entry.start_time, process: entry.process, is_leader: entry.session == entry.process }
+    }
+}
+
 impl ProcessTable {
     /// Reads the table. Takes some microseconds for each process of the machine.
     ///
@@ -42,6 +59,22 @@ impl ProcessTable {
     /// The processes that have not ended.
     pub(super) fn running(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| !entry.is_dead)
+    }
+
+    /// What runs of the session that a process began. As long as anything does, its number is not given to another one.
+    #[must_use]
+    pub fn session(&self, leader: u32, start_time: u64) -> Vec<Running> {
+        let is_another = |entry: &Entry| entry.process == leader && entry.start_time != start_time;
+        if self.entries.iter().any(is_another) {
+            return Vec::new();
+        }
+        self.running().filter(|entry| entry.session == leader).map(Running::of).collect()
+    }
+
+    /// Those of these processes that run.
+    #[must_use]
+    pub fn those_of(&self, processes: &[u32]) -> Vec<Running> {
+        self.running().filter(|entry| processes.contains(&entry.process)).map(Running::of).collect()
     }
 
     /// A session, the process group of its leader, and all that descends from them and is not of another session that
@@ -81,7 +114,17 @@ impl ProcessTable {
 
 /// What the kernel says of one process.
 pub(super) fn entry(process: u32) -> Option<Entry> {
-    parse(process, &fs_err::read(format!("/proc/{process}/stat")).ok()?)
+    look(process).ok().flatten()
+}
+
+/// The same, and why it cannot be read, so that one that cannot be looked at does not pass for one that is gone.
+pub(super) fn look(process: u32) -> io::Result<Option<Entry>> {
+    match fs_err::read(format!("/proc/{process}/stat")) {
+        Ok(line) => Ok(parse(process, &line)),
+        // It may end between the opening and the reading.
+        Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the line of a process. Its name, in parentheses, may hold anything.
@@ -145,5 +188,10 @@ mod tests {
         let family: Vec<u32> = table.family(10).iter().map(|entry| entry.process).collect();
         assert_eq!(family, [10, 11, 12, 13, 14]);
         assert_eq!(table.resident_bytes(&family), 5);
+        let session =
+            |leader, start_time| table.session(leader, start_time).iter().map(|it| it.process).collect::<Vec<_>>();
+        assert_eq!(session(10, 0), [10, 11, 13]);
+        assert_eq!(session(10, 1), [], "the number is another one's by now");
+        assert_eq!(table.those_of(&[12, 99]), [super::Running { start_time: 0, process: 12, is_leader: true }]);
     }
 }
