@@ -2,12 +2,13 @@
 //!
 //! Every process carries its instance's cookie in its environment. The record says which instance of a service is the
 //! present one; the processes of this machine say which of them live, also where the record was cut off between a start
-//! and its note. Leaves out what becomes of them.
+//! and its note. Programs that overwrite their environment, or let nobody read it, are known by the record alone: by their
+//! number and the time of their start, their session and their control group. Leaves out what becomes of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use masque_fleet::model::ServiceId;
-use masque_sandbox::service::{Marked, find_marked};
+use masque_sandbox::service::{Marked, ProcessTable, Running, ServiceGroups};
 
 use crate::{
     Error,
@@ -82,33 +83,55 @@ pub(crate) struct Census {
     pub(crate) lost: Vec<(ServiceId, u64)>,
 }
 
-/// The oldest process of an instance that has to end.
+/// The oldest process of an instance that has to end, or one that does not show whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stray {
     pub(crate) cookie: Cookie,
     pub(crate) process: ProcessId,
 }
 
-/// A process with a cookie.
+/// A process of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     process: ProcessId,
     is_leader: bool,
     cookie: Cookie,
+    /// Whether it shows its cookie, so that it is found together with all others that do.
+    is_marked: bool,
 }
 
-/// Looks at all processes of this machine.
+/// Looks at all processes of this machine, and at the control groups that an earlier supervisor made.
 ///
 /// # Errors
 /// When `/proc` cannot be read.
-pub(crate) fn take(records: &Records, directory: &str) -> Result<Census, Error> {
-    let marked = find_marked(INSTANCE_VARIABLE.as_ref())?;
+pub(crate) fn take(records: &Records, directory: &str, groups: &ServiceGroups) -> Result<Census, Error> {
+    let table = ProcessTable::read()?;
     let found = |marked: Marked| {
         let cookie = Cookie::read(marked.value.to_str()?, directory)?;
         let process = ProcessId { pid: marked.process, start_time: marked.start_time };
-        Some(Found { process, is_leader: marked.is_leader, cookie })
+        Some(Found { process, is_leader: marked.is_leader, cookie, is_marked: true })
     };
-    Ok(census(records.instances(), &marked.into_iter().filter_map(found).collect::<Vec<_>>()))
+    let marked = table.marked(INSTANCE_VARIABLE.as_ref());
+    let mut found: Vec<Found> = marked.into_iter().filter_map(found).collect();
+    let shown: BTreeSet<ProcessId> = found.iter().map(|found| found.process).collect();
+    for (id, instance) in records.instances().iter().filter(|(_, instance)| instance.end.is_none()) {
+        let unmarked = running_of(instance, &table, groups).into_iter().filter_map(|running| {
+            let process = ProcessId { pid: running.process, start_time: running.start_time };
+            let cookie = Cookie { text: instance.cookie.clone(), id: id.clone(), instance: instance.number };
+            let found = Found { process, is_leader: running.is_leader, cookie, is_marked: false };
+            (!shown.contains(&process)).then_some(found)
+        });
+        found.extend(unmarked);
+    }
+    found.sort_by_key(|found| (found.process.start_time, found.process.pid));
+    Ok(census(records.instances(), &found))
+}
+
+/// What runs of a recorded instance, as far as its session and its control group tell.
+fn running_of(instance: &Instance, table: &ProcessTable, groups: &ServiceGroups) -> BTreeSet<Running> {
+    let session = instance.process.map(|process| table.session(process.pid, process.start_time));
+    let group = table.those_of(&groups.processes(&instance.cookie));
+    session.into_iter().flatten().chain(group).collect()
 }
 
 /// `found` is ordered by age, the oldest first.
@@ -133,11 +156,10 @@ fn census(recorded: &BTreeMap<ServiceId, Instance>, found: &[Found]) -> Census {
         }
     }
     let survives = |found: &Found| census.survivors.iter().any(|survivor| survivor.cookie == found.cookie);
-    let mut strays = BTreeMap::new();
-    for stray in found.iter().filter(|found| !survives(found)) {
-        strays.entry(stray.cookie.clone()).or_insert(stray.process);
-    }
-    census.strays = strays.into_iter().map(|(cookie, process)| Stray { cookie, process }).collect();
+    let mut seen = BTreeSet::new();
+    let strays = found.iter().filter(|found| !survives(found));
+    let strays = strays.filter(|found| !found.is_marked || seen.insert(&found.cookie));
+    census.strays = strays.map(|found| Stray { cookie: found.cookie.clone(), process: found.process }).collect();
     census
 }
 
@@ -168,7 +190,7 @@ mod tests {
 
     fn found(pid: u32, is_leader: bool, name: &str, instance: u64) -> Found {
         let cookie = Cookie { text: format!("f/h/{name}/{instance}-d.1"), id: id(name), instance };
-        Found { process: ProcessId { pid, start_time: 7 }, is_leader, cookie }
+        Found { process: ProcessId { pid, start_time: 7 }, is_leader, cookie, is_marked: true }
     }
 
     fn noted(name: &str, number: u64, pid: Option<u32>, end: Option<Ended>) -> (ServiceId, Instance) {
@@ -196,6 +218,7 @@ mod tests {
             found(33, false, "dead", 1),
             found(44, true, "lives", 0),
             found(55, true, "full-disk", 2),
+            Found { is_marked: false, ..found(34, false, "dead", 1) },
         ];
         let census = census(&recorded, &processes);
         let survivors: Vec<_> = census
@@ -205,7 +228,7 @@ mod tests {
             .collect();
         assert_eq!(survivors, [("full-disk", 55, 2, false), ("lives", 1, 1, true), ("unnoted", 2, 1, true)]);
         let strays: Vec<_> = census.strays.iter().map(|stray| (stray.cookie.as_str(), stray.process.pid)).collect();
-        assert_eq!(strays, [("f/h/dead/1-d.1", 33), ("f/h/lives/0-d.1", 44)]);
+        assert_eq!(strays, [("f/h/dead/1-d.1", 33), ("f/h/lives/0-d.1", 44), ("f/h/dead/1-d.1", 34)]);
         assert_eq!(census.completed, [(id("task"), 1)]);
         let lost: Vec<_> = census.lost.iter().map(|(id, _)| id.name.as_str()).collect();
         assert_eq!(lost, ["dead", "planned", "reused"]);

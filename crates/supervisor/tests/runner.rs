@@ -6,7 +6,11 @@ use masque_fleet::{
     model::{Check, Command, Dependency, Fleet, Kind, OnLoss, RestartPolicy},
     status::State,
 };
-use masque_supervisor::{Error, control::Target, runner::Begin};
+use masque_supervisor::{
+    Error,
+    control::Target,
+    runner::{Begin, LinkParts, Runner, RunnerSpec},
+};
 
 use support::{Place, id, service, shell};
 
@@ -181,4 +185,153 @@ async fn a_new_manifest_replaces_what_changed_and_a_bad_one_is_put_back() {
     assert_ne!(place.pid("first").await, kept);
     client.shutdown().await.unwrap();
     supervisor.wait().await;
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_show_whose_it_is_is_taken_over_all_the_same() {
+    let place = Place::new();
+    // What `setproctitle` does to it, as far as others see.
+    let fleet = fleet(vec![shell("wiped", "exec env -i sleep 1000"), shell("dead", "env -i sleep 1000 & wait")]);
+    let mut supervisor = place.supervise(&fleet, &[]).await;
+    place.reach(&[("wiped", State::Ready), ("dead", State::Ready)]).await;
+    let (wiped, dead) = (place.pid("wiped").await, place.pid("dead").await);
+    let shows_nothing = |pid: u32| fs_err::read(format!("/proc/{pid}/environ")).is_ok_and(|shown| shown.is_empty());
+    support::until_true(|| shows_nothing(wiped)).await;
+    let mut left = None;
+    support::until_true(|| {
+        left = support::children(dead).into_iter().find(|pid| shows_nothing(*pid));
+        left.is_some()
+    })
+    .await;
+    supervisor.kill().await;
+    support::kill(dead);
+    support::until_true(|| !support::runs(dead)).await;
+    let supervisor = place.supervise(&fleet, &["--resume"]).await;
+    place.reach(&[("wiped", State::Ready), ("dead", State::Ready)]).await;
+    assert_eq!(place.pid("wiped").await, wiped, "it is the same process");
+    assert!(left.is_some_and(|pid| !support::runs(pid)), "what a dead one left is not met by the next one");
+    place.client().await.shutdown().await.unwrap();
+    supervisor.wait().await;
+    assert!(!support::runs(wiped));
+}
+
+#[tokio::test]
+async fn limits_that_are_new_and_cannot_be_enforced_end_nothing_that_runs() {
+    let place = Place::new();
+    let mut limited = service("limited");
+    let mut supervisor = place.supervise(&fleet(vec![limited.clone()]), &[]).await;
+    place.reach(&[("limited", State::Ready)]).await;
+    let pid = place.pid("limited").await;
+    supervisor.kill().await;
+    limited.limits.enforce = true;
+    limited.limits.milli_cpus = Some(u32::MAX);
+    let supervisor = place.supervise(&fleet(vec![limited]), &["--resume"]).await;
+    place.reach(&[("limited", State::Ready)]).await;
+    assert_eq!(place.pid("limited").await, pid);
+    place.client().await.shutdown().await.unwrap();
+    supervisor.wait().await;
+}
+
+#[tokio::test]
+async fn a_fleet_whose_manifest_is_broken_is_supervised_again_when_it_is_mended() {
+    let place = Place::new();
+    let mut task = shell("task", "read line < gate; echo once >> task.txt");
+    task.kind = Kind::Task;
+    task.program.directory = place.path().to_owned();
+    let gate = place.path().join("gate");
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let fleet = fleet(vec![service("a"), task]);
+    let keeper = place.supervise(&fleet, &["--keep"]).await;
+    place.reach(&[("a", State::Ready), ("task", State::Starting)]).await;
+    let pid = place.pid("a").await;
+    let supervisor = place.status().await.hosts[0].supervisor.unwrap();
+    let file = place.path().join("fleet.json");
+    fs_err::write(&file, "broken").unwrap();
+    support::kill(supervisor);
+    let log = place.state().join("supervisor.log");
+    support::until_true(|| fs_err::read_to_string(&log).unwrap_or_default().contains("fleet.json")).await;
+    assert!(support::runs(pid) && support::runs(keeper.pid()));
+    place.write(&fleet);
+    support::until_async(async || place.connect().await.is_ok()).await;
+    place.reach(&[("a", State::Ready)]).await;
+    assert_eq!(place.pid("a").await, pid);
+    tokio::task::spawn_blocking(move || fs_err::write(gate, "go\n").unwrap()).await.unwrap();
+    place.until(|services| services.iter().any(|it| it.id == id("task") && it.last_end.is_some())).await;
+    if place.service("task").await.last_end.as_deref() == Some("exit code 0") {
+        assert_eq!(place.service("task").await.state, State::Completed);
+    } else {
+        println!("this kernel does not tell how an adopted program ended");
+    }
+    place.client().await.shutdown().await.unwrap();
+    keeper.wait().await;
+    assert_eq!(fs_err::read_to_string(place.path().join("task.txt")).unwrap(), "once\n");
+}
+
+#[tokio::test]
+async fn wishes_outlive_the_supervisor() {
+    let place = Place::new();
+    let mut api = service("api");
+    api.dependencies = vec![Dependency::on(id("db"))];
+    let mut standby = service("standby");
+    standby.start = masque_fleet::model::Start::Standby;
+    let fleet = fleet(vec![service("db"), api, standby]);
+    let names = |name: &str| Target::Services(vec![name.into()]);
+    let mut supervisor = place.supervise(&fleet, &[]).await;
+    place.reach(&[("db", State::Ready), ("api", State::Ready), ("standby", State::Declared)]).await;
+    let mut client = place.client().await;
+    client.down(Target::Services(vec!["api".into(), "db".into()])).await.unwrap();
+    place.reach(&[("db", State::Stopped), ("api", State::Stopped)]).await;
+    client.up(names("api")).await.unwrap();
+    client.up(names("standby")).await.unwrap();
+    let all = [("db", State::Ready), ("api", State::Ready), ("standby", State::Ready)];
+    place.reach(&all).await;
+    let mut before = Vec::new();
+    for (name, _) in all {
+        before.push(place.pid(name).await);
+    }
+    supervisor.kill().await;
+    let supervisor = place.supervise(&fleet, &["--resume"]).await;
+    place.reach(&all).await;
+    for ((name, _), pid) in all.into_iter().zip(before) {
+        assert_eq!(place.pid(name).await, pid, "{name} runs on");
+    }
+    place.client().await.shutdown().await.unwrap();
+    supervisor.wait().await;
+}
+
+#[tokio::test]
+async fn a_fleet_that_was_ended_runs_its_tasks_again() {
+    let place = Place::new();
+    let mut task = shell("task", "echo once >> task.txt");
+    task.kind = Kind::Task;
+    task.program.directory = place.path().to_owned();
+    let fleet = fleet(vec![task]);
+    for times in 1..3 {
+        let runner = place.start(fleet.clone(), Begin::Up).await;
+        place.reach(&[("task", State::Completed)]).await;
+        assert_eq!(fs_err::read_to_string(place.path().join("task.txt")).unwrap(), "once\n".repeat(times));
+        place.client().await.shutdown().await.unwrap();
+        runner.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_cannot_be_had_leaves_nothing_running_and_metrics_are_no_condition() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let key = masque_home::identity::KeyPair::from_seed(&[7; 32]);
+    let tcp = Some(masque_supervisor::link::Tcp { key, listen: Some(address.clone()) });
+    let link = LinkParts { name: "here".into(), tcp, unix: None, peers: Vec::new() };
+    let mut touches = shell("a", "touch there; exec sleep 1000");
+    touches.program.directory = place.path().to_owned();
+    let spec = place.spec(fleet(vec![touches]), Begin::Up);
+    let error = Runner::start(RunnerSpec { link: Some(link), ..spec.clone() }).await.unwrap_err();
+    assert!(matches!(error, Error::LinkListen { .. }), "{error}");
+    assert!(!place.path().join("there").exists(), "nothing was started");
+    let runner = Runner::start(RunnerSpec { metrics: Some(address), ..spec }).await.unwrap();
+    let running = support::run(runner);
+    place.reach(&[("a", State::Ready)]).await;
+    place.client().await.shutdown().await.unwrap();
+    running.await.unwrap().unwrap();
 }

@@ -41,7 +41,7 @@ use masque_fleet::{
     model::ServiceId,
     status::{HostStatus, Reach, State},
 };
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use key::{parse_host_key, print_host_key};
@@ -90,6 +90,55 @@ pub struct PeerStatus {
     pub trouble: Option<String>,
 }
 
+/// A link that has all that it can be refused, and neither answers nor dials yet.
+pub(crate) struct Bound {
+    spec: LinkSpec,
+    ends: Option<tls::Ends>,
+    listener: Option<TcpListener>,
+    socket: Option<unix::Socket>,
+}
+
+impl Bound {
+    /// Takes the addresses that the specification says.
+    ///
+    /// # Errors
+    /// When keys or addresses of the specification cannot work together, or its address cannot be listened on.
+    pub(crate) async fn bind(spec: LinkSpec) -> Result<Self, Error> {
+        spec.check()?;
+        let ends = spec.tcp.as_ref().map(|tcp| tls::Ends::new(&tcp.key, &spec.peers)).transpose()?;
+        let listener = match spec.tcp.as_ref().and_then(|tcp| tcp.listen.as_ref()) {
+            Some(listen) => Some(accept::tcp(listen).await?),
+            None => None,
+        };
+        let socket = spec.unix.as_ref().map(|directory| unix::Socket::bind(directory, &spec.name)).transpose()?;
+        Ok(Self { spec, ends, listener, socket })
+    }
+
+    /// Begins to answer and to dial. What it tells first is what `spec.states` holds now.
+    pub(crate) fn start(self) -> Link {
+        let Self { spec, ends, listener, socket } = self;
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let shared = Arc::new(Shared::new(&spec, stop.clone()));
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(ends) = ends {
+            for (place, dial) in spec.to_dial_by_tcp() {
+                tasks.spawn(dial::keep(shared.clone(), place, dial::Target::Tcp(dial, ends.clone())));
+            }
+            if let Some(listener) = listener {
+                tasks.spawn(accept::serve_tcp(shared.clone(), listener, ends));
+            }
+        }
+        if let Some((directory, socket)) = spec.unix.as_ref().zip(socket) {
+            tasks.spawn(accept::serve_unix(shared.clone(), socket));
+            for (place, name) in spec.to_dial_by_unix() {
+                tasks.spawn(dial::keep(shared.clone(), place, dial::Target::Unix(directory.clone(), name)));
+            }
+        }
+        tasks.spawn(teller::run(shared.clone(), spec.states, spec.news));
+        Link { shared, stop, tasks, address }
+    }
+}
+
 /// The link of a running supervisor.
 #[derive(Debug)]
 pub struct Link {
@@ -106,30 +155,7 @@ impl Link {
     /// # Errors
     /// When keys or addresses of the specification cannot work together, or its address cannot be listened on.
     pub async fn start(spec: LinkSpec) -> Result<Self, Error> {
-        spec.check()?;
-        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let shared = Arc::new(Shared::new(&spec, stop.clone()));
-        let mut address = None;
-        if let Some(tcp) = &spec.tcp {
-            let ends = tls::Ends::new(&tcp.key, &spec.peers)?;
-            if let Some(listen) = &tcp.listen {
-                let listener = accept::tcp(listen).await?;
-                address = listener.local_addr().ok();
-                tasks.spawn(accept::serve_tcp(shared.clone(), listener, ends.clone()));
-            }
-            for (place, dial) in spec.to_dial_by_tcp() {
-                tasks.spawn(dial::keep(shared.clone(), place, dial::Target::Tcp(dial, ends.clone())));
-            }
-        }
-        if let Some(directory) = &spec.unix {
-            let socket = unix::Socket::bind(directory, &spec.name)?;
-            tasks.spawn(accept::serve_unix(shared.clone(), socket));
-            for (place, name) in spec.to_dial_by_unix() {
-                tasks.spawn(dial::keep(shared.clone(), place, dial::Target::Unix(directory.clone(), name)));
-            }
-        }
-        tasks.spawn(teller::run(shared.clone(), spec.states, spec.news));
-        Ok(Self { shared, stop, tasks, address })
+        Ok(Bound::bind(spec).await?.start())
     }
 
     /// The address that it listens on, with the port that the system gave where none was asked for.

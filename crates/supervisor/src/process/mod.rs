@@ -18,7 +18,7 @@ use crate::Error;
 /// Takes over the program of an instance that an earlier supervisor started. Must be called within a runtime.
 ///
 /// # Errors
-/// When it is not there any more.
+/// [`masque_sandbox::Error::Gone`] when it is not there any more; with any other one it may be.
 pub fn adopt(
     instance: &Instance,
     process: u32,

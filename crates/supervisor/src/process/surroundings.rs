@@ -50,7 +50,7 @@ pub struct Additions {
 
 impl Surroundings {
     /// Those of a start: `dependencies` are the variables that tell of the service's dependencies, `own` is the
-    /// environment of the supervisor. For a running program that is taken over they are the same ones again.
+    /// environment of the supervisor.
     ///
     /// # Errors
     /// When limits cannot be enforced and must be.
@@ -62,11 +62,37 @@ impl Surroundings {
         own: &BTreeMap<String, String>,
         groups: &ServiceGroups,
     ) -> Result<Self, Error> {
-        let program = &service.program;
         let (group, unenforced) = limited(&service.limits, instance, groups)?;
+        let surroundings = Self::within(group, service, host, instance, dependencies, own);
+        Ok(Self { unenforced, ..surroundings })
+    }
+
+    /// Those of a program that runs already. Its limits are left as they are: one that cannot be enforced any more, or is
+    /// new, is no reason to end it.
+    #[must_use]
+    pub fn of_running(
+        service: &Service,
+        host: &Host,
+        instance: &Instance,
+        own: &BTreeMap<String, String>,
+        groups: &ServiceGroups,
+    ) -> Self {
+        let group = groups.open(instance.cookie()).unwrap_or_default();
+        Self::within(group, service, host, instance, &BTreeMap::new(), own)
+    }
+
+    fn within(
+        group: ServiceGroup,
+        service: &Service,
+        host: &Host,
+        instance: &Instance,
+        dependencies: &BTreeMap<String, String>,
+        own: &BTreeMap<String, String>,
+    ) -> Self {
+        let program = &service.program;
         let environment = environment(service, host, instance, dependencies, own);
         let account = program.account.as_ref();
-        Ok(Self {
+        Self {
             words: program.command.words().into_iter().map(OsString::from).collect(),
             directory: program.directory.clone(),
             environment: environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
@@ -75,9 +101,9 @@ impl Surroundings {
             open_files: service.limits.open_files,
             group: Arc::new(group),
             instance: instance.clone(),
-            unenforced,
+            unenforced: Vec::new(),
             checks: AtomicU64::new(0),
-        })
+        }
     }
 
     /// The limits that this machine does not enforce, each as a sentence.

@@ -57,6 +57,11 @@ pub(super) enum Entry {
         /// Which service.
         id: ServiceId,
     },
+    /// A person wants a service to run that otherwise would only when it is needed.
+    Wanted {
+        /// Which service.
+        id: ServiceId,
+    },
     /// The whole fleet is being ended.
     Closing,
 }

@@ -64,6 +64,7 @@ pub(crate) struct Records {
     lines: usize,
     instances: BTreeMap<ServiceId, Instance>,
     held: BTreeSet<ServiceId>,
+    wanted: BTreeSet<ServiceId>,
     closing: bool,
     /// Whether the file says all that is known.
     is_complete: bool,
@@ -86,8 +87,9 @@ impl Records {
             Err(error) => return Err(error.into()),
         };
         let file = fs_err::OpenOptions::new().create(true).append(true).open(&path)?;
-        let (instances, held) = (BTreeMap::new(), BTreeSet::new());
-        let mut records = Self { path, file, machine, lines: 0, instances, held, closing: false, is_complete: true };
+        let (instances, held, wanted) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let mut records =
+            Self { path, file, machine, lines: 0, instances, held, wanted, closing: false, is_complete: true };
         records.read(&text)?;
         records.complete();
         Ok(records)
@@ -119,6 +121,12 @@ impl Records {
     #[must_use]
     pub(crate) const fn held(&self) -> &BTreeSet<ServiceId> {
         &self.held
+    }
+
+    /// The standbys that a person wants to run, needed or not.
+    #[must_use]
+    pub(crate) const fn wanted(&self) -> &BTreeSet<ServiceId> {
+        &self.wanted
     }
 
     /// Whether the whole fleet was being ended.
@@ -175,6 +183,13 @@ impl Records {
         }
     }
 
+    /// Notes that a person wants a standby to run, whether it is needed or not.
+    pub(crate) fn want(&mut self, id: &ServiceId) {
+        if !self.wanted.contains(id) {
+            self.note(Entry::Wanted { id: id.clone() });
+        }
+    }
+
     /// Notes that the whole fleet is being ended.
     pub(crate) fn close(&mut self) {
         self.note(Entry::Closing);
@@ -185,6 +200,13 @@ impl Records {
         self.held.clear();
         self.closing = false;
         self.complete();
+    }
+
+    /// Forgets all that ended, and what a person wanted besides: the fleet was ended, and begins from its beginning.
+    pub(crate) fn begin_anew(&mut self) {
+        self.instances.retain(|_, instance| instance.end.is_none());
+        self.wanted.clear();
+        self.want_all();
     }
 
     fn note(&mut self, entry: Entry) {
@@ -230,7 +252,14 @@ impl Records {
                     instance.end = Some(if completed { Ended::Completed } else { Ended::Otherwise });
                 }
             }
-            Entry::Held { id } => drop(self.held.insert(id)),
+            Entry::Held { id } => {
+                self.wanted.remove(&id);
+                self.held.insert(id);
+            }
+            Entry::Wanted { id } => {
+                self.held.remove(&id);
+                self.wanted.insert(id);
+            }
             Entry::Released { id } => drop(self.held.remove(&id)),
             Entry::Closing => self.closing = true,
         }
@@ -268,6 +297,7 @@ impl Records {
             }
         }
         entries.extend(self.held.iter().map(|id| Entry::Held { id: id.clone() }));
+        entries.extend(self.wanted.iter().map(|id| Entry::Wanted { id: id.clone() }));
         entries.extend(self.closing.then_some(Entry::Closing));
         entries
     }
@@ -309,11 +339,18 @@ mod tests {
         records.hold(&id("c"));
         records.hold(&id("d"));
         records.release(&id("d"));
+        for name in ["e", "f", "c"] {
+            records.want(&id(name));
+        }
+        records.hold(&id("c"));
+        records.hold(&id("f"));
+        assert_eq!(records.wanted().iter().collect::<Vec<_>>(), [&id("e")]);
         let (instances, held) = (records.instances.clone(), records.held.clone());
         // The last line is torn by the death of the supervisor.
         records.file.write_all(br#"{"what":"start"#).unwrap();
         let mut next = Records::open(&directory).unwrap();
         assert_eq!((&next.instances, &next.held, next.closing), (&instances, &held, false));
+        assert_eq!(next.wanted(), records.wanted());
         assert_eq!(next.instances[&id("a")].process, None, "of the second instance nothing but the plan is known");
         assert_eq!(next.instances[&id("b")].end, Some(Ended::Completed));
         next.close();
@@ -324,8 +361,13 @@ mod tests {
         let mut next = Records::open(&directory).unwrap();
         assert!(next.is_closing() && next.instances[&id("a")].number == 3);
         next.want_all();
-        let next = Records::open(&directory).unwrap();
+        let mut next = Records::open(&directory).unwrap();
         assert!(!next.is_closing() && next.held().is_empty() && next.instances.len() == 2);
+        assert_eq!(next.wanted().len(), 1);
+        next.begin_anew();
+        let next = Records::open(&directory).unwrap();
+        assert!(next.wanted().is_empty());
+        assert_eq!(next.instances.keys().collect::<Vec<_>>(), [&id("a")], "what ended counts no more");
     }
 
     #[test]

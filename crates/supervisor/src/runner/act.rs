@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use masque_fleet::{
-    model::{Kind, ServiceId},
+    model::{Host, Kind, ServiceId},
     status::State,
 };
 use masque_sandbox::service::signals;
@@ -78,8 +78,8 @@ impl Runner {
         Ok(pid)
     }
 
-    /// The surroundings of an instance that is started or taken over.
-    pub(super) fn surroundings(
+    /// The surroundings of an instance that is started.
+    fn surroundings(
         &self,
         id: &ServiceId,
         cookie: &Cookie,
@@ -88,9 +88,13 @@ impl Runner {
         let (Some(unit), Some(start)) = (self.units.get(id), cookie.start()) else {
             return Err(Error::Refused(format!("{id} is not supervised here")));
         };
-        let host = self.fleet.hosts.get(&id.host).cloned().unwrap_or_default();
         let own = &self.spec.environment;
-        Ok(Arc::new(Surroundings::of(&unit.service, &host, &start, told, own, &self.groups)?))
+        Ok(Arc::new(Surroundings::of(&unit.service, &self.host_of(id), &start, told, own, &self.groups)?))
+    }
+
+    /// The host of a service, as the fleet describes it.
+    pub(super) fn host_of(&self, id: &ServiceId) -> Host {
+        self.fleet.hosts.get(&id.host).cloned().unwrap_or_default()
     }
 
     /// The variables that tell a service of its dependencies.

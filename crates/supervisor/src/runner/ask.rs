@@ -1,6 +1,6 @@
 //! What clients ask, answered. Leaves out rolling replacement, which takes its time.
 
-use masque_fleet::model::{Dependency, Fallback, Service, ServiceId};
+use masque_fleet::model::{Dependency, Fallback, Service, ServiceId, Start};
 
 use super::{LOGS, Runner, event::Event, report};
 use crate::{
@@ -58,8 +58,9 @@ impl Runner {
         let selection = self.select(target)?;
         match &selection {
             Selection::All | Selection::AllBut(_) => self.records.want_all(),
-            _ => self.selected(&selection).iter().for_each(|id| self.records.release(id)),
+            _ => self.with_needs(self.selected(&selection)).iter().for_each(|id| self.records.release(id)),
         }
+        self.note_standbys(&selection);
         self.tell_missing();
         self.tell(Input::Up(selection));
         Ok(Reply::done(Vec::new()))
@@ -75,10 +76,36 @@ impl Runner {
     fn restart(&mut self, target: Target) -> Result<Reply, Error> {
         self.refuse_while_ending()?;
         let selection = self.select(target)?;
-        self.selected(&selection).iter().for_each(|id| self.records.release(id));
+        // What was stopped is started by name only.
+        if let Selection::Services(ids) = &selection {
+            ids.iter().for_each(|id| self.records.release(id));
+        }
+        self.note_standbys(&selection);
         self.tell_missing();
         self.tell(Input::Restart(selection));
         Ok(Reply::done(Vec::new()))
+    }
+
+    /// Notes which standbys are to run because somebody named them: the next supervisor has to know.
+    fn note_standbys(&mut self, selection: &Selection) {
+        let Selection::Services(ids) = selection else { return };
+        let is_standby = |id: &&ServiceId| self.units.get(*id).is_some_and(|unit| unit.service.start == Start::Standby);
+        for id in ids.iter().filter(is_standby) {
+            self.records.want(id);
+        }
+    }
+
+    /// Services of this supervisor with those that they need, and that these need.
+    pub(super) fn with_needs(&self, mut ids: Vec<ServiceId>) -> Vec<ServiceId> {
+        let mut next = 0;
+        while let Some(unit) = ids.get(next).map(|id| self.units.get(id)) {
+            let needs = unit.map(|unit| unit.service.dependencies.as_slice()).unwrap_or_default();
+            let own = needs.iter().map(|need| &need.on).filter(|on| self.units.contains_key(*on));
+            let new: Vec<ServiceId> = own.filter(|on| !ids.contains(on)).cloned().collect();
+            ids.extend(new);
+            next += 1;
+        }
+        ids
     }
 
     fn explain(&mut self, name: &str) -> Result<Reply, Error> {

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{Runner, event::Event};
-use crate::{
-    Error,
-    metrics::{Metrics, Snapshot, Source, Usage},
-};
+use crate::metrics::{Metrics, Snapshot, Source, Usage};
 
 impl Runner {
-    /// Begins to tell metrics where that is asked for.
-    pub(super) async fn tell_metrics(&mut self) -> Result<(), Error> {
-        let Some(address) = &self.spec.metrics else { return Ok(()) };
+    /// Begins to tell metrics where that is asked for. Where it cannot, services are not to suffer from it: all supervisors
+    /// of a machine share the setting, and only one of them can have the port.
+    pub(super) async fn tell_metrics(&mut self) {
+        let Some(address) = &self.spec.metrics else { return };
         let (hear, fleet) = (self.hear.clone(), self.fleet.name.clone());
         // The link is closed when nobody else has it.
         let link = self.link.as_ref().map(Arc::downgrade);
@@ -27,7 +25,9 @@ impl Runner {
                 Some(Snapshot { fleet, host, peers, own: Usage::of_this_process() })
             })
         });
-        self.metrics = Some(Metrics::start(address, source).await?);
-        Ok(())
+        match Metrics::start(address, source).await {
+            Ok(metrics) => self.metrics = Some(metrics),
+            Err(error) => tracing::warn!("this supervisor tells no metrics: {error}; see `fleet.metrics`"),
+        }
     }
 }

@@ -27,7 +27,7 @@ use masque_fleet::{
     model::{Fleet, ServiceId},
     status::State,
 };
-use masque_sandbox::service::{Reaper, ServiceGroups};
+use masque_sandbox::service::{Reaper, ServiceGroups, raise_open_files};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
@@ -93,6 +93,7 @@ pub struct Runner {
     say: mpsc::Sender<Input>,
     said: mpsc::Receiver<Input>,
     requests: mpsc::Receiver<Asked>,
+    signals: Signals,
     tasks: JoinSet<()>,
     /// Buries what services leave behind.
     orphans: JoinSet<()>,
@@ -113,11 +114,17 @@ enum Ending {
 }
 
 impl Runner {
-    /// Takes the state directory, adopts what an earlier supervisor had started, and begins.
+    /// Takes the state directory, adopts what an earlier supervisor had started, and begins. From its first moment on
+    /// SIGTERM, SIGINT and SIGHUP are heard, and answered by [`Self::run`].
     ///
     /// # Errors
-    /// [`Error::Running`] when another supervisor has the directory; when the directory cannot be used.
+    /// [`Error::Running`] when another supervisor has the directory; when the directory cannot be used, other supervisors
+    /// cannot be listened to, or something that runs can be neither taken over nor ended. Then nothing was started.
     pub async fn start(spec: RunnerSpec) -> Result<Self, Error> {
+        let signals = Signals::listen()?;
+        if let Err(error) = raise_open_files() {
+            tracing::warn!("the number of files that may be open is not raised: {error}");
+        }
         let directory = StateDirectory::create(&spec.directory)?;
         let lock = directory.lock().await?;
         let clocks = Clocks::start(spec.clock);
@@ -155,6 +162,7 @@ impl Runner {
             say,
             said,
             requests,
+            signals,
             tasks: JoinSet::new(),
             orphans: JoinSet::new(),
             deaf: CancellationToken::new(),
@@ -162,9 +170,11 @@ impl Runner {
         };
         runner.tasks.spawn(server.run(runner.deaf.clone()));
         runner.orphans.spawn(Reaper::start()?.run());
+        // Whatever may refuse comes before anything is started: nobody would supervise it.
+        let link = runner.bind_link().await?;
         runner.take_over().await?;
-        runner.connect().await?;
-        runner.tell_metrics().await?;
+        runner.connect(link);
+        runner.tell_metrics().await;
         Ok(runner)
     }
 
@@ -172,9 +182,8 @@ impl Runner {
     /// kills. SIGHUP makes it read the manifest again.
     ///
     /// # Errors
-    /// When signals cannot be listened to.
+    /// None so far: what fails while it runs is told, and goes on.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
-        let mut signals = Signals::listen()?;
         let mut stopped = false;
         while !self.is_over() {
             let timer = self.next_timer();
@@ -182,7 +191,7 @@ impl Runner {
                 Some(event) = self.events.recv() => self.take(event),
                 Some(input) = self.said.recv() => self.tell(input),
                 Some(asked) = self.requests.recv() => self.answer(asked),
-                event = signals.next() => self.take(event),
+                event = self.signals.next() => self.take(event),
                 () = stop.cancelled(), if !stopped => {
                     stopped = true;
                     self.take(Event::Stop);
@@ -277,6 +286,7 @@ impl Runner {
 }
 
 /// The signals that a supervisor listens to.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

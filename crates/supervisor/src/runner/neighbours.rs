@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{LinkParts, Runner, event::Event};
 use crate::{
     Error,
-    link::{Link, LinkSpec, News, Rhythm, StatusSource},
+    link::{Bound, LinkSpec, News, Rhythm, StatusSource},
     machine::Input,
 };
 
@@ -16,9 +16,10 @@ use crate::{
 const NEWS: usize = 64;
 
 impl Runner {
-    /// Begins to speak with other supervisors. What runs here is known by now, so that nobody hears less than before.
-    pub(super) async fn connect(&mut self) -> Result<(), Error> {
-        let Some(LinkParts { name, tcp, unix, peers }) = self.spec.link.clone() else { return Ok(()) };
+    /// Takes the addresses at which other supervisors reach this one, before anything runs that a failure would leave
+    /// alone.
+    pub(super) async fn bind_link(&mut self) -> Result<Option<Bound>, Error> {
+        let Some(LinkParts { name, tcp, unix, peers }) = self.spec.link.clone() else { return Ok(None) };
         let (news, mut heard) = mpsc::channel(NEWS);
         let spec = LinkSpec {
             fleet: self.fleet.name.clone(),
@@ -32,7 +33,7 @@ impl Runner {
             status: self.source(),
             news,
         };
-        self.link = Some(Arc::new(Link::start(spec).await?));
+        let bound = Bound::bind(spec).await?;
         let hear = self.hear.clone();
         self.tasks.spawn(async move {
             while let Some(news) = heard.recv().await {
@@ -41,7 +42,12 @@ impl Runner {
                 }
             }
         });
-        Ok(())
+        Ok(Some(bound))
+    }
+
+    /// Begins to speak with other supervisors. What runs here is known by now, so that nobody hears less than before.
+    pub(super) fn connect(&mut self, bound: Option<Bound>) {
+        self.link = bound.map(|bound| Arc::new(bound.start()));
     }
 
     /// Tells everything about the services here, when another supervisor asks.

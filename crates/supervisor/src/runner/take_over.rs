@@ -1,11 +1,11 @@
 //! The begin and the end of a supervisor: what an earlier one had started goes on, what is left of it ends; and at the
 //! end everything that was opened is closed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use masque_fleet::model::ServiceId;
-use masque_sandbox::service::ServiceProcess;
+use masque_sandbox::service::{ServiceGroups, ServiceProcess};
 
 use super::{Begin, Runner, unit::Live};
 use crate::{
@@ -13,14 +13,20 @@ use crate::{
     adoption::{self, Stray, Survivor},
     machine::{End, Input, Selection},
     probe::Hooks,
-    process,
+    process::{self, Surroundings},
     record::{Ended, ProcessId},
 };
 
 impl Runner {
     /// Adopts what runs, ends what is left over, and tells the machine what is wanted.
     pub(super) async fn take_over(&mut self) -> Result<(), Error> {
-        let census = adoption::take(&self.records, &self.token)?;
+        let mut census = adoption::take(&self.records, &self.token, &self.groups)?;
+        // After a fleet was ended its tasks are due again; after a death of its supervisor they are not.
+        let was_ended = self.records.is_closing() && census.survivors.is_empty();
+        if was_ended && self.spec.begin == Begin::Up {
+            self.records.begin_anew();
+            census.completed.clear();
+        }
         let (known, unknown): (Vec<_>, Vec<_>) =
             census.survivors.into_iter().partition(|survivor| self.units.contains_key(&survivor.cookie.id));
         let gone = unknown.into_iter().map(|survivor| Stray { cookie: survivor.cookie, process: survivor.process });
@@ -29,7 +35,7 @@ impl Runner {
         let mut lost = census.lost;
         for survivor in known {
             let (id, instance) = (survivor.cookie.id.clone(), survivor.cookie.instance);
-            match self.adopt(survivor) {
+            match self.adopt(survivor).await? {
                 Some(input) => self.tell(input),
                 // It ended between the look and the grip.
                 None => lost.push((id, instance)),
@@ -55,10 +61,24 @@ impl Runner {
         }
         self.tell_missing();
         let held: Vec<ServiceId> = self.records.held().iter().cloned().collect();
+        let wanted = self.wanted_standbys(&held);
+        if !wanted.is_empty() {
+            // Before anything else: a standby that runs would be ended as one that nobody needs.
+            self.tell(Input::Up(Selection::Services(wanted)));
+        }
         if !held.is_empty() {
             self.tell(Input::Down(Selection::Services(held.clone())));
         }
         self.tell(Input::Up(Selection::AllBut(held)));
+    }
+
+    /// The standbys that a person wants to run, without those that would start what a person stopped.
+    fn wanted_standbys(&self, held: &[ServiceId]) -> Vec<ServiceId> {
+        let is_free = |id: &&ServiceId| {
+            let needs = self.with_needs(vec![(*id).clone()]);
+            self.units.contains_key(*id) && !needs.iter().any(|need| held.contains(need))
+        };
+        self.records.wanted().iter().filter(is_free).cloned().collect()
     }
 
     /// Tells what cannot be started because it is not there, and what is there now.
@@ -80,12 +100,23 @@ impl Runner {
         }
     }
 
-    /// Takes over a running instance.
-    fn adopt(&mut self, survivor: Survivor) -> Option<Input> {
+    /// Takes over a running instance; none when nothing of it runs any more.
+    async fn adopt(&mut self, survivor: Survivor) -> Result<Option<Input>, Error> {
         let Survivor { cookie, process, ready } = survivor;
         let (id, instance) = (cookie.id.clone(), cookie.instance);
-        let adopted = process::adopt(&cookie.start()?, process.pid, process.start_time, &self.groups).ok()?;
-        let surroundings = self.surroundings(&id, &cookie, &BTreeMap::new()).ok()?;
+        let (Some(start), Some(unit)) = (cookie.start(), self.units.get(&id)) else { return Ok(None) };
+        let (host, own) = (self.host_of(&id), &self.spec.environment);
+        let surroundings = Arc::new(Surroundings::of_running(&unit.service, &host, &start, own, &self.groups));
+        let adopted = match grip(&start, process, &self.groups) {
+            Ok(Some(adopted)) => adopted,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::error!("{id}: process {} cannot be taken over: {error}", process.pid);
+                // As long as it runs, the next start would be a second one.
+                self.end_stray(Stray { cookie, process }).await?;
+                return Ok(None);
+            }
+        };
         self.records.adopted(&id, instance, cookie.as_str(), process, ready);
         let hooks = self.capture(&id).and_then(|capture| self.hooks_again(&cookie, process, &capture));
         let hooks = hooks.unwrap_or_else(|error| {
@@ -94,7 +125,7 @@ impl Runner {
         });
         tracing::debug!("{id} runs on as process {}", process.pid);
         self.await_end(&id, instance, Live::new(instance, Arc::new(adopted), surroundings, hooks));
-        Some(Input::Adopted { id, instance, pid: process.pid, ready })
+        Ok(Some(Input::Adopted { id, instance, pid: process.pid, ready }))
     }
 
     /// An instance that ended while nobody looked, as if it had been adopted before.
@@ -109,18 +140,22 @@ impl Runner {
     }
 
     async fn end_strays(&self, strays: impl Iterator<Item = Stray>) {
-        let kill = |stray: Stray| async move {
-            let Stray { cookie, process: ProcessId { pid, start_time } } = stray;
-            let adopted: Option<ServiceProcess> =
-                cookie.start().and_then(|start| process::adopt(&start, pid, start_time, &self.groups).ok());
-            // What is not there any more is what was wanted.
-            let Some(adopted) = adopted else { return };
-            tracing::warn!("process {pid} is left of an earlier start of {} and is ended", cookie.id);
-            if let Err(error) = adopted.kill_tree().await {
-                tracing::error!("{}: {error}", cookie.id);
+        let end = |stray: Stray| async {
+            let id = stray.cookie.id.clone();
+            if let Err(error) = self.end_stray(stray).await {
+                tracing::error!("{id}: {error}");
             }
         };
-        join_all(strays.map(kill)).await;
+        join_all(strays.map(end)).await;
+    }
+
+    async fn end_stray(&self, stray: Stray) -> Result<(), Error> {
+        let Stray { cookie, process } = stray;
+        let Some(start) = cookie.start() else { return Ok(()) };
+        // What is not there any more is what was wanted.
+        let Some(adopted) = grip(&start, process, &self.groups)? else { return Ok(()) };
+        tracing::warn!("process {} is left of an earlier start of {} and is ended", process.pid, cookie.id);
+        Ok(adopted.kill_tree().await?)
     }
 
     /// Reads what services have printed and will print, of all of them.
@@ -143,5 +178,18 @@ impl Runner {
             }
         };
         join_all(captures.into_iter().map(close)).await;
+    }
+}
+
+/// Gets hold of a process; none when it is not there any more.
+fn grip(
+    start: &process::Instance,
+    process: ProcessId,
+    groups: &ServiceGroups,
+) -> Result<Option<ServiceProcess>, Error> {
+    match process::adopt(start, process.pid, process.start_time, groups) {
+        Ok(adopted) => Ok(Some(adopted)),
+        Err(Error::Sandbox(masque_sandbox::Error::Gone { .. })) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -107,7 +107,7 @@ impl Place {
         self.path().join("state")
     }
 
-    fn spec(&self, fleet: Fleet, begin: Begin) -> RunnerSpec {
+    pub fn spec(&self, fleet: Fleet, begin: Begin) -> RunnerSpec {
         RunnerSpec {
             fleet,
             host: HOST.to_owned(),
@@ -285,6 +285,37 @@ pub async fn until(events: &mut Client, wanted: impl Fn(&Change) -> bool) -> Cha
         }
     };
     timeout(GUARD, found).await.unwrap()
+}
+
+/// Waits until that is so.
+pub async fn until_true(mut is_so: impl FnMut() -> bool) {
+    let looked = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(GUARD, looked).await.unwrap();
+}
+
+/// The same of what has to be asked for.
+pub async fn until_async(is_so: impl AsyncFn() -> bool) {
+    let looked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(GUARD, looked).await.unwrap();
+}
+
+/// Runs a supervisor within this process.
+pub fn run(runner: Runner) -> JoinHandle<Result<(), Error>> {
+    spawn(runner.run(CancellationToken::new()))
+}
+
+/// The children of a process's first thread.
+pub fn children(pid: u32) -> Vec<u32> {
+    let list = fs_err::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 pub fn kill(pid: u32) {
