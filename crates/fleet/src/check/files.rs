@@ -74,6 +74,19 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
         directory(scene, service, report);
         account(scene, service, report);
     }
+    only_deployed(scene, report);
+}
+
+/// Services that a supervisor does not start; told once.
+fn only_deployed(scene: &Scene<'_>, report: &mut Report) {
+    let mut deployed = scene.services_here().filter(|service| service.program.image.is_some());
+    let Some(first) = deployed.next() else { return };
+    let who = match deployed.count() {
+        0 => format!("`{}` runs in an image of its own", first.id),
+        others => format!("`{}` and {others} more run in images of their own", first.id),
+    };
+    let message = format!("{who}, which `masque fleet up` does not start");
+    report.warning(Rule::OnlyDeployed, None, message, "start it with `masque fleet deploy`");
 }
 
 fn directory(scene: &Scene<'_>, service: &Service, report: &mut Report) {
@@ -91,7 +104,9 @@ fn directory(scene: &Scene<'_>, service: &Service, report: &mut Report) {
 }
 
 fn account(scene: &Scene<'_>, service: &Service, report: &mut Report) {
-    let Some(account) = &service.program.account else { return };
+    let Some(account) = service.program.account.as_ref().filter(|_| !brings_its_files(scene.fleet, service)) else {
+        return;
+    };
     let named = |name: &str, known: &Option<std::collections::BTreeSet<String>>| {
         name.parse::<u32>().is_ok() || known.as_ref().is_none_or(|known| known.contains(name))
     };

@@ -14,6 +14,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     }
     for service in &scene.fleet.services {
         for (what, probe) in probes(service) {
+            unheard(service, what, probe, report);
             destination(scene, service, what, probe, report);
         }
     }
@@ -51,6 +52,20 @@ fn unseen<'a>(scene: &Scene<'a>, report: &mut Report) -> Vec<&'a Service> {
         }
     }
     alone
+}
+
+/// Probes by which a service speaks to a supervisor, where it has none.
+fn unheard(service: &Service, what: &str, probe: &Probe, report: &mut Report) {
+    let name = match &probe.check {
+        Check::Notify => "notify",
+        Check::Descriptor => "fd",
+        _ => return,
+    };
+    if service.program.image.is_some() {
+        let message = format!("its {what} probe is `{name}`, and no supervisor hears it in an image of its own");
+        let hint = "use `log`, `exec`, `file` or a probe that asks a port";
+        report.error(Rule::NoProbe, Some(&service.id), message, hint);
+    }
 }
 
 /// Where a probe asks, when it asks over the network.

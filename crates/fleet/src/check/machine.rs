@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use masque_types::diagnostic::Severity;
 
 use super::{Entry, Report, Rule, Scene};
-use crate::model::{Container, Limits, Service};
+use crate::{
+    export::{Origin, Unit, has_image, units},
+    model::{Container, Limits, Service},
+};
 
 pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     memory(scene, report);
     limits(scene, report);
     images(scene, report);
     for (name, container) in containers(scene) {
-        image(scene, name, container, report);
         devices(scene, name, container, report);
         sources(scene, name, container, report);
     }
@@ -85,33 +87,23 @@ fn containers<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Container> {
     found.collect()
 }
 
-fn image(scene: &Scene<'_>, group: &str, container: &Container, report: &mut Report) {
-    let Some(images) = &scene.world.images else { return };
-    let builds = container.base.is_some()
-        || container.build.is_some()
-        || !container.copy.is_empty()
-        || container.requirements.is_some();
-    let needed = if builds { container.base.as_ref() } else { container.image.as_ref() };
-    if let Some(image) = needed.filter(|image| !images.contains(*image)) {
-        let severity = if builds { Severity::Warning } else { Severity::Error };
-        let message = format!("group `{group}`: the engine does not have the image `{image}`");
-        report.add(severity, Rule::MissingImage, None, (message, format!("get it with `podman pull {image}`")));
-    }
-}
-
-/// Images of services that have one of their own.
+/// Images that have to be there: of services and of groups whose containers start from them.
 fn images(scene: &Scene<'_>, report: &mut Report) {
     let Some(images) = &scene.world.images else { return };
-    for service in scene.services_here() {
-        let built = |service: &Service| {
-            let group = service.group.as_ref().and_then(|group| scene.fleet.groups.get(group)?.container.as_ref());
-            group.is_some_and(|container| container.build.is_some())
+    let is_here = |unit: &Unit<'_>| unit.services.iter().any(|service| scene.world.is_here(service));
+    for unit in units(scene.fleet).into_iter().filter(is_here) {
+        let (severity, image) = match unit.origin() {
+            Origin::Written => continue,
+            Origin::Made => (Severity::Warning, unit.container.base.as_ref()),
+            Origin::Elsewhere => (Severity::Error, Some(&unit.image)),
         };
-        if let Some(image) = service.program.image.as_ref().filter(|image| !images.contains(*image) && !built(service))
-        {
-            let message = format!("the engine does not have its image `{image}`");
-            report.error(Rule::MissingImage, Some(&service.id), message, format!("get it with `podman pull {image}`"));
-        }
+        let Some(image) = image.filter(|image| !has_image(images, image)) else { continue };
+        let hint = format!("get it with `podman pull {image}`");
+        let (service, message) = match unit.only() {
+            Some(service) => (Some(&service.id), format!("the engine does not have its image `{image}`")),
+            None => (None, format!("group `{}`: the engine does not have the image `{image}`", unit.own_group())),
+        };
+        report.add(severity, Rule::MissingImage, service, (message, hint));
     }
 }
 

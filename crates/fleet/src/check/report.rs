@@ -33,6 +33,8 @@ pub enum Rule {
     DividedGroup,
     /// A service that cannot be started on this machine.
     MissingProgram,
+    /// Services that a container engine starts and no supervisor.
+    OnlyDeployed,
     /// A working directory that is not there.
     MissingDirectory,
     /// A user or group that is not there.

@@ -9,6 +9,7 @@ use super::{
     inside::{HOME, MANIFEST, description, description_name},
     names::slug,
     units::{self, Source, UnitCondition, UnitEdge, Volume},
+    warnings::{Tool, head, warnings},
     yaml::{Map, Yaml},
 };
 use crate::{
@@ -32,6 +33,7 @@ pub fn compose(fleet: &Fleet) -> Files {
     let graph = Graph::of(fleet);
     let edges = units::unit_edges(&units, &graph);
     let mut files = Files::default();
+    let warnings = warnings(fleet, Tool::Compose);
     let mut hosts: Vec<&str> = units.iter().map(|unit| unit.host).collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -56,8 +58,8 @@ pub fn compose(fleet: &Fleet) -> Files {
             .into();
         // `$` would be a variable.
         let document = document.map_texts(&|text: &str| text.replace('$', "$$"));
-        let head =
-            "# Made by `masque fleet render --to compose`. `masque fleet render --to dockerfiles` makes the images.\n";
+        let of_host = warnings.iter().filter(|warning| members.iter().any(|unit| warning.is_about(unit)));
+        let head = head(Tool::Compose, of_host);
         files.add(format!("compose.{}.yaml", slug(host)), format!("{head}{}", document.document()));
     }
     files
@@ -73,8 +75,9 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
         None => account.user.clone(),
     });
     let directory = program.map(|program| &program.directory).filter(|directory| **directory != fleet.directory);
-    let environment: Vec<(String, Yaml)> =
-        unit.environment().into_iter().map(|(name, value)| (name, Yaml::Text(value))).collect();
+    let passed = unit.passed().into_iter().map(|name| (name.to_owned(), Yaml::Null));
+    let set = unit.environment().into_iter().map(|(name, value)| (name, Yaml::Text(value)));
+    let environment: Vec<(String, Yaml)> = set.chain(passed).collect();
     Map::new()
         .with("image", unit.image.clone())
         .with("container_name", format!("{}-{}", slug(&fleet.name), unit.name))
@@ -89,7 +92,7 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
         .with_some("network_mode", unit.network.is_none().then_some("host"))
         .with("networks", joined(unit))
         .with("depends_on", needs(units, edges))
-        .with_some("healthcheck", health::of(unit).as_ref().map(healthcheck))
+        .with_some("healthcheck", health::of(unit, fleet, graph).as_ref().map(healthcheck))
         .with("deploy", resources(unit))
         .with_some("ulimits", open_files(unit))
         .with_some("stop_signal", only.map(|service| format!("SIG{}", service.stop.signal)))
@@ -142,7 +145,7 @@ fn open_files(unit: &Unit<'_>) -> Option<Map> {
 }
 
 fn restart(unit: &Unit<'_>) -> String {
-    match (unit.restart(), unit.only().and_then(|service| service.restart.limit)) {
+    match (unit.restart(), unit.restart_limit()) {
         (RestartPolicy::Never, _) => "no".to_owned(),
         (RestartPolicy::OnFailure, Some(limit)) => format!("on-failure:{limit}"),
         (RestartPolicy::OnFailure, None) => "on-failure".to_owned(),

@@ -3,13 +3,17 @@
 use std::{fmt::Write as _, path::Path};
 
 use super::{
-    Content, Files, Unit,
+    Files, Unit,
     frame::json,
+    health::seconds,
     inside::{HOME, MANIFEST, ROOT, description, description_name},
-    names::slug,
-    units::units,
+    names::{one_line, slug},
+    units::{Origin, units},
 };
-use crate::model::{Fleet, Service};
+use crate::{
+    graph::Graph,
+    model::{Fleet, Service},
+};
 
 /// The image that groups start from unless they name another one.
 const PYTHON: &str = "docker.io/library/python:3.13-slim";
@@ -21,20 +25,16 @@ const DEBIAN: &str = "docker.io/library/debian:stable-slim";
 /// with the fleet's directory as context, in which this export has to be `.masque`, with the `masque` executable in it.
 #[must_use]
 pub fn dockerfiles(fleet: &Fleet) -> Files {
-    let units: Vec<_> = units(fleet).into_iter().filter(is_built).collect();
+    let units: Vec<_> = units(fleet).into_iter().filter(|unit| unit.origin() == Origin::Made).collect();
+    let graph = Graph::of(fleet);
     let mut files = Files::default();
     files.add("Containerfile.base", base(fleet));
     for unit in &units {
-        files.add(format!("Containerfile.{}", unit.name), group(fleet, unit));
+        files.add(format!("Containerfile.{}", unit.name), group(fleet, unit, &graph));
         files.add(description_name(unit), description(fleet, unit));
     }
     files.add("build.sh", script(fleet, &units));
     files
-}
-
-/// Whether Masque makes the image: a person may have written a file for it, or it comes from elsewhere.
-fn is_built(unit: &Unit<'_>) -> bool {
-    unit.content == Content::Supervised && unit.container.build.is_none()
 }
 
 /// Name of the base image.
@@ -43,9 +43,19 @@ pub fn base_image(fleet: &Fleet) -> String {
     format!("localhost/{}/base:latest", slug(&fleet.name))
 }
 
+/// Whether a service executes Python, also from a line of a shell.
+fn runs_python(service: &Service) -> bool {
+    let is_python = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        name.starts_with("python") || name.starts_with("pypy")
+    };
+    let words = service.program.command.words();
+    let (first, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let in_line = |line: &String| line.split(|letter: char| " \t\n;&|()`'\"".contains(letter)).any(is_python);
+    is_python(first) || (first.ends_with("sh") && rest.iter().any(in_line))
+}
+
 fn base(fleet: &Fleet) -> String {
-    let runs_python =
-        |service: &Service| service.program.command.words().first().is_some_and(|word| word.contains("python"));
     let image = if fleet.services.iter().any(runs_python) { PYTHON } else { DEBIAN };
     format!(
         "# Made by `masque fleet render --to dockerfiles`: what all groups of the fleet start from.\n\
@@ -58,7 +68,7 @@ fn base(fleet: &Fleet) -> String {
     )
 }
 
-fn group(fleet: &Fleet, unit: &Unit<'_>) -> String {
+fn group(fleet: &Fleet, unit: &Unit<'_>, graph: &Graph) -> String {
     let container = &unit.container;
     let own_base = base_image(fleet);
     let from = container.base.as_deref().unwrap_or(&own_base);
@@ -105,10 +115,11 @@ fn group(fleet: &Fleet, unit: &Unit<'_>) -> String {
     for port in ports(unit) {
         let _ = writeln!(text, "EXPOSE {port}");
     }
-    if let Some(health) = super::health::of(unit) {
+    if let Some(health) = super::health::of(unit, fleet, graph) {
         let _ = writeln!(
             text,
-            "HEALTHCHECK --interval=10s --timeout=5s --retries=3 CMD {}",
+            "HEALTHCHECK --interval=10s --timeout=5s --start-period={}s --retries=3 CMD {}",
+            seconds(health.start),
             list(&health.words, Marks::Run)
         );
     }
@@ -144,10 +155,6 @@ fn list(words: impl IntoIterator<Item = impl AsRef<str>>, marks: Marks) -> Strin
 
 fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Builds all of them with Podman.

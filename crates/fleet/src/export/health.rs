@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::units::{Content, Unit};
-use crate::model::{Check, Command, Expectation, Probe, Service};
+use crate::{
+    graph::Graph,
+    model::{Check, Command, Expectation, Fleet, Http, Probe, Service},
+};
 
 /// A check of a whole container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +22,9 @@ pub(super) struct Health {
 
 /// The check of a container: Masque's own word where it runs inside, otherwise the service's probe as far as programs
 /// that images usually have can make it.
-pub(super) fn of(unit: &Unit<'_>) -> Option<Health> {
+pub(super) fn of(unit: &Unit<'_>, fleet: &Fleet, graph: &Graph) -> Option<Health> {
     let words = command(unit)?;
     let probes = || unit.services.iter().filter_map(|service| probe(service));
-    let longest = unit.services.iter().map(|service| service.ready_within).max().unwrap_or_default();
     Some(Health {
         words,
         period: probes().map(|probe| probe.period).min().unwrap_or(Duration::from_secs(10)).max(Duration::from_secs(1)),
@@ -32,7 +34,7 @@ pub(super) fn of(unit: &Unit<'_>) -> Option<Health> {
             .unwrap_or(Duration::from_secs(2))
             .max(Duration::from_secs(1)),
         failures: probes().map(|probe| probe.failures).max().unwrap_or(3).max(1),
-        start: longest.max(Duration::from_secs(1)),
+        start: unit.ready_within(fleet, graph).max(Duration::from_secs(1)),
     })
 }
 
@@ -56,8 +58,9 @@ fn supervised(unit: &Unit<'_>) -> Vec<String> {
     status.into_iter().chain(part).map(str::to_owned).collect()
 }
 
-/// The words that make a check in an image of somebody else.
-pub(super) fn words(check: &Check) -> Option<Vec<String>> {
+/// The words that make a check within a container; none when only the service itself can say it.
+#[must_use]
+pub fn words(check: &Check) -> Option<Vec<String>> {
     let shell = |line: String| Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), line]);
     match check {
         Check::Exec(Command::Exec(words)) if words.is_empty() => None,
@@ -66,16 +69,7 @@ pub(super) fn words(check: &Check) -> Option<Vec<String>> {
             let (host, port) = address.rsplit_once(':')?;
             shell(format!("nc -z {} {}", word(host), word(port)))
         }
-        Check::Http(http) => {
-            let url = word(&format!("http://{}{}", http.address, http.path));
-            let mut headers = String::new();
-            for (name, value) in &http.headers {
-                let _ = write!(headers, "--header {} ", word(&format!("{name}: {value}")));
-            }
-            shell(format!(
-                "curl --fail --silent --show-error --output /dev/null {headers}{url} || wget -q -O /dev/null {headers}{url}"
-            ))
-        }
+        Check::Http(http) => shell(http_line(http)),
         Check::Grpc { address, service } => {
             let mut words = vec!["grpc_health_probe".to_owned(), format!("-addr={address}")];
             if !service.is_empty() {
@@ -89,6 +83,23 @@ pub(super) fn words(check: &Check) -> Option<Vec<String>> {
         Check::File(path) => Some(vec!["test".to_owned(), "-e".to_owned(), path.to_string_lossy().into_owned()]),
         Check::Notify | Check::Descriptor | Check::Log(_) => None,
     }
+}
+
+/// Asks over HTTP. Only `curl` tells the status.
+fn http_line(http: &Http) -> String {
+    let url = word(&format!("http://{}{}", http.address, http.path));
+    let mut headers = String::new();
+    for (name, value) in &http.headers {
+        let _ = write!(headers, "--header {} ", word(&format!("{name}: {value}")));
+    }
+    let curl = "curl --silent --show-error --output /dev/null";
+    if http.is_usual() {
+        return format!("{curl} --fail {headers}{url} || wget -q -O /dev/null {headers}{url}");
+    }
+    let (first, last) = http.status;
+    format!(
+        "status=$({curl} --write-out '%{{http_code}}' {headers}{url}) && test \"$status\" -ge {first} && test \"$status\" -le {last}"
+    )
 }
 
 /// Asks over ZeroMQ and looks at the reply: one that says `error` fails.

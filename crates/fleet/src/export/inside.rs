@@ -1,13 +1,14 @@
 //! The fleet as the supervisors inside of the containers read it: [`inside`].
 
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     frame::json,
     names::slug,
+    relocation::Relocation,
     units::{Content, Unit, units},
 };
-use crate::model::{Check, Command, Container, Fleet, Service};
+use crate::model::{Container, Fleet, Service, ServiceId};
 
 /// Where the fleet's description stands inside of every container.
 pub const MANIFEST: &str = "/etc/masque/fleet.json";
@@ -17,18 +18,20 @@ pub const HOME: &str = "/var/lib/masque";
 pub(super) const ROOT: &str = "/app";
 
 /// The fleet with the paths of its supervised services as they are in their images: the fleet's directory is `/app`,
-/// and what `copy` names is where it is copied to. Services without a group
-/// get one of their own, named as their container. As JSON it is what [`MANIFEST`] holds.
+/// and what `copy` names is where it is copied to, also where commands, probes and variables name them. Services without
+/// a group get one of their own, named as their container.
 #[must_use]
 pub fn inside(fleet: &Fleet) -> Fleet {
     let mut moved = fleet.clone();
     moved.directory = PathBuf::from(ROOT);
     moved.sources = vec![PathBuf::from(MANIFEST)];
-    moved.roots = fleet.roots.iter().map(|root| relocated(root, fleet, &Container::default())).collect();
+    let usual = Relocation::of(fleet, &Container::default());
+    moved.roots = fleet.roots.iter().map(|root| usual.path(root)).collect();
     for unit in units(fleet).iter().filter(|unit| unit.content == Content::Supervised) {
+        let relocation = Relocation::of(fleet, &unit.container);
         for service in &unit.services {
             if let Some(own) = moved.services.iter_mut().find(|own| own.id == service.id) {
-                relocate(own, fleet, &unit.container);
+                relocation.service(own);
                 // The supervisor inside is told its part by a group.
                 own.group = Some(unit.own_group().to_owned());
                 moved.groups.entry(unit.own_group().to_owned()).or_default();
@@ -46,8 +49,8 @@ pub(super) fn description_name(unit: &Unit<'_>) -> String {
     }
 }
 
-/// The fleet as the supervisor of one container reads it, as JSON. In a network of their own, services of other
-/// containers are found by their address there.
+/// The fleet as the supervisor of one container reads it, as JSON: what [`MANIFEST`] holds. In a network of their own,
+/// services of other containers are found by their address there.
 #[must_use]
 pub fn description(fleet: &Fleet, unit: &Unit<'_>) -> String {
     let mut moved = inside(fleet);
@@ -59,39 +62,43 @@ pub fn description(fleet: &Fleet, unit: &Unit<'_>) -> String {
             }
         }
     }
+    leave_to_the_engine(&mut moved);
     json(&moved)
 }
 
-fn relocate(service: &mut Service, fleet: &Fleet, container: &Container) {
-    let program = &mut service.program;
-    program.directory = relocated(&program.directory, fleet, container);
-    let old = program.script_file.take();
-    program.script_file = old.as_ref().map(|file| relocated(file, fleet, container));
-    if let Command::Exec(words) = &mut program.command {
-        for word in words.iter_mut().filter(|word| Path::new(word.as_str()).is_absolute()) {
-            let path = relocated(Path::new(word.as_str()), fleet, container);
-            *word = path.to_string_lossy().into_owned();
-        }
-    }
-    for probe in [&mut service.ready, &mut service.live].into_iter().flatten() {
-        if let Check::File(path) = &mut probe.check {
-            *path = relocated(path, fleet, container);
+/// Takes the services with images of their own out of what a supervisor waits for: no supervisor could say where they
+/// stand. The engine has them started before the containers that need them; whoever needs one finds it in its
+/// environment, as if a supervisor had told it.
+pub(super) fn leave_to_the_engine(fleet: &mut Fleet) {
+    let alone = |service: &&mut Service| service.program.image.is_some();
+    let left: BTreeMap<ServiceId, Option<String>> = fleet
+        .services
+        .iter_mut()
+        .filter(alone)
+        .map(|service| {
+            // A supervisor takes all services of its group for its own.
+            service.group = None;
+            (service.id.clone(), address(service))
+        })
+        .collect();
+    for service in fleet.services.iter_mut().filter(|service| service.program.image.is_none()) {
+        let is_left = |on: &ServiceId| on.host == service.id.host && left.contains_key(on);
+        let dependencies = std::mem::take(&mut service.dependencies);
+        let (engines, own): (Vec<_>, Vec<_>) = dependencies.into_iter().partition(|dependency| is_left(&dependency.on));
+        service.dependencies = own;
+        for on in engines.into_iter().map(|dependency| dependency.on) {
+            let name = on.variable();
+            let told = left.get(&on).cloned().flatten().map(|address| (name.clone(), address));
+            for (name, value) in told.into_iter().chain([(format!("{name}_SERVICE"), on.to_string())]) {
+                service.program.environment.entry(name).or_insert(value);
+            }
         }
     }
 }
 
-/// Where a path of the machine is inside; the same when it is not below the fleet's directory.
-fn relocated(path: &Path, fleet: &Fleet, container: &Container) -> PathBuf {
-    let Ok(relative) = path.strip_prefix(&fleet.directory) else { return path.to_owned() };
-    let copied = container.copy.iter().filter_map(|(from, to)| {
-        let rest = relative.strip_prefix(from.strip_prefix(".").unwrap_or(from)).ok()?;
-        Some((from.components().count(), joined(to, rest)))
-    });
-    let deepest = copied.max_by_key(|(depth, _)| *depth);
-    deepest.map_or_else(|| joined(Path::new(ROOT), relative), |(_, path)| path)
-}
-
-/// Joins without a `/` at the end.
-fn joined(path: &Path, rest: &Path) -> PathBuf {
-    if rest.as_os_str().is_empty() { path.to_owned() } else { path.join(rest) }
+/// Where a service of the same host is reached.
+fn address(service: &Service) -> Option<String> {
+    let listen = service.listen.as_deref().filter(|listen| !matches!(*listen, "0.0.0.0" | "::" | ""));
+    let (address, port) = (listen.unwrap_or("127.0.0.1"), service.port?);
+    Some(if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") })
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use super::{
     Content, Files, Unit,
     frame::{definitions, frame, json},
-    health::{self, seconds},
-    inside::{HOME, MANIFEST, inside},
+    health::{self, Health, seconds},
+    inside::{HOME, MANIFEST, inside, leave_to_the_engine},
     names::{Names, slug},
     units::{self, Source, Volume},
+    warnings::{Tool, head, warnings},
     yaml::{Map, Yaml},
 };
 use crate::{
     graph::Graph,
-    model::{Check, Fleet, Probe, RestartPolicy, Service},
+    model::{Check, Fleet, Probe, RestartPolicy, Service, ServiceId},
 };
 
 /// Annotation with the rest of the fleet.
@@ -39,9 +40,7 @@ pub fn kube(fleet: &Fleet) -> Files {
     documents.extend(claims(fleet, &units));
     documents.extend(pods.iter().map(|pod| deployment(fleet, pod, &graph)));
     documents.extend(services(fleet, &pods));
-    let mut text =
-        "# Made by `masque fleet render --to kube`. `masque fleet render --to dockerfiles` makes the images.\n"
-            .to_owned();
+    let mut text = head(Tool::Kube, &warnings(fleet, Tool::Kube));
     for document in documents {
         text.push_str("---\n");
         text.push_str(&Yaml::from(document).document());
@@ -92,6 +91,11 @@ fn description(fleet: &Fleet, pods: &[Pod<'_>]) -> Map {
             host.link = port.map(|port| format!("{}:{port}", pod.name));
         }
     }
+    let names = service_names(pods);
+    for service in moved.services.iter_mut().filter(|service| service.program.image.is_some()) {
+        service.listen = names.get(&service.id).cloned().or(service.listen.take());
+    }
+    leave_to_the_engine(&mut moved);
     let annotations = Map::new().with(FRAME_ANNOTATION, frame(fleet));
     Map::new()
         .with("apiVersion", "v1")
@@ -135,10 +139,12 @@ fn deployment(fleet: &Fleet, pod: &Pod<'_>, graph: &Graph) -> Map {
     let members = pod.units.iter().flat_map(|unit| unit.services.iter().copied());
     let annotations = Map::new().with(SERVICES_ANNOTATION, definitions(members));
     let mut volumes = Volumes::default();
-    let containers: Vec<Map> = pod.units.iter().map(|unit| container(fleet, unit, &mut volumes)).collect();
+    let containers: Vec<Map> = pod.units.iter().map(|unit| container(fleet, unit, graph, &mut volumes)).collect();
     let grace = pod.units.iter().map(|unit| unit.stop_grace(graph)).max().unwrap_or_default();
     let labels = selector(pod).with("app.kubernetes.io/part-of", slug(&fleet.name));
-    let task = pod.units.first().copied().filter(|unit| unit.is_task());
+    // What a Deployment runs is always started again.
+    let ends = |unit: &&Unit<'_>| unit.only().is_some() && unit.restart() != RestartPolicy::Always;
+    let task = pod.units.first().copied().filter(ends);
     let restart = task.map(|unit| if unit.restart() == RestartPolicy::Never { "Never" } else { "OnFailure" });
     let spec = Map::new()
         .with("terminationGracePeriodSeconds", Yaml::Number(seconds(grace)))
@@ -166,8 +172,12 @@ fn one_at_a_time(pod: &Pod<'_>) -> Map {
 }
 
 fn job(unit: &Unit<'_>) -> Map {
-    let limit = unit.only().and_then(|service| service.restart.limit);
-    Map::new().with_some("backoffLimit", limit.map(|limit| Yaml::Number(limit.into())))
+    let limit = match unit.restart() {
+        RestartPolicy::Never => 0,
+        // The most that it takes.
+        _ => unit.restart_limit().map_or(i64::from(i32::MAX), i64::from),
+    };
+    Map::new().with("backoffLimit", Yaml::Number(limit))
 }
 
 /// The volumes of a pod by their name.
@@ -219,7 +229,7 @@ fn empty() -> Map {
     Map::new().with_even_empty("emptyDir", Yaml::Map(Vec::new()))
 }
 
-fn container(fleet: &Fleet, unit: &Unit<'_>, volumes: &mut Volumes) -> Map {
+fn container(fleet: &Fleet, unit: &Unit<'_>, graph: &Graph, volumes: &mut Volumes) -> Map {
     let only = unit.only();
     let mut mounts: Vec<Map> = unit.volumes(fleet).iter().map(|volume| volumes.mount(fleet, volume)).collect();
     if unit.content == Content::Supervised {
@@ -237,21 +247,23 @@ fn container(fleet: &Fleet, unit: &Unit<'_>, volumes: &mut Volumes) -> Map {
         });
         mounts.push(Map::new().with("name", name).with("mountPath", path.clone()));
     }
-    let variable = |(name, value): (String, String)| Yaml::from(Map::new().with("name", name).with("value", value));
+    let variable =
+        |(name, value): (String, String)| Yaml::from(Map::new().with("name", name).with("value", literal(&value)));
+    let health = health::of(unit, fleet, graph);
     let directory = only.map(|service| &service.program.directory).filter(|directory| **directory != fleet.directory);
     Map::new()
         .with("name", unit.name.clone())
         .with("image", unit.image.clone())
-        .with_some("command", unit.container.entrypoint.clone())
-        .with_some("args", unit.command())
+        .with_some("command", unit.container.entrypoint.as_deref().map(literals))
+        .with_some("args", unit.command().as_deref().map(literals))
         .with_some("workingDir", directory.map(|directory| directory.to_string_lossy().into_owned()))
         .with("env", Yaml::List(unit.environment().into_iter().map(variable).collect()))
         .with("ports", ports(unit))
         .with("volumeMounts", Yaml::List(mounts.into_iter().map(Yaml::from).collect()))
         .with("resources", resources(unit))
         .with_some("securityContext", only.and_then(run_as))
-        .with_some("startupProbe", startup(unit))
-        .with_some("readinessProbe", readiness(unit))
+        .with_some("startupProbe", health.as_ref().and_then(|health| startup(unit, health)))
+        .with_some("readinessProbe", health.as_ref().and_then(|health| readiness(unit, health)))
         .with_some("livenessProbe", only.and_then(|service| service.live.as_ref()).and_then(probe))
 }
 
@@ -286,8 +298,7 @@ fn resources(unit: &Unit<'_>) -> Map {
 }
 
 /// Until it succeeds for the first time, the other probes rest.
-fn startup(unit: &Unit<'_>) -> Option<Map> {
-    let health = health::of(unit)?;
+fn startup(unit: &Unit<'_>, health: &Health) -> Option<Map> {
     let check = action(unit)?;
     Some(
         check
@@ -297,8 +308,7 @@ fn startup(unit: &Unit<'_>) -> Option<Map> {
     )
 }
 
-fn readiness(unit: &Unit<'_>) -> Option<Map> {
-    let health = health::of(unit)?;
+fn readiness(unit: &Unit<'_>, health: &Health) -> Option<Map> {
     let check = action(unit)?;
     Some(
         check
@@ -328,7 +338,16 @@ fn probe(probe: &Probe) -> Option<Map> {
 }
 
 fn exec(words: Vec<String>) -> Map {
-    Map::new().with("exec", Map::new().with("command", words))
+    Map::new().with("exec", Map::new().with("command", literals(&words)))
+}
+
+/// Words of a command, a probe or a variable: `$(NAME)` in them would be a variable, and `$$` is a `$`.
+fn literals(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| literal(word)).collect()
+}
+
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
 }
 
 /// A check that the kubelet makes itself.
@@ -336,7 +355,8 @@ fn native(check: &Check) -> Option<Map> {
     let port = |address: &str| address.rsplit_once(':')?.1.parse::<u16>().ok().map(|port| Yaml::Number(port.into()));
     match check {
         Check::Tcp(address) => Some(Map::new().with("tcpSocket", Map::new().with("port", port(address)?))),
-        Check::Http(http) => {
+        // It takes no other status codes for good ones.
+        Check::Http(http) if http.is_usual() => {
             let header = |(name, value): (&String, &String)| {
                 Yaml::from(Map::new().with("name", name.clone()).with("value", value.clone()))
             };
@@ -354,10 +374,8 @@ fn native(check: &Check) -> Option<Map> {
 
 /// A Service for each service with a port, and one for each pod of groups whose supervisors have a link.
 fn services(fleet: &Fleet, pods: &[Pod<'_>]) -> Vec<Map> {
-    let mut names = Names::default();
     let mut found = Vec::new();
     for pod in pods {
-        names.unique(&pod.name);
         let link = fleet.hosts.get(pod.host).and_then(|host| host.link.as_deref()).and_then(link_port);
         let is_supervised = pod.units.iter().all(|unit| unit.content == Content::Supervised);
         let port = |number: u16| Map::new().with("name", "link").with("port", Yaml::Number(number.into()));
@@ -371,16 +389,31 @@ fn services(fleet: &Fleet, pods: &[Pod<'_>]) -> Vec<Map> {
             found.push(object(fleet, pod.name.clone(), spec));
         }
     }
+    let names = service_names(pods);
     for pod in pods {
         for service in pod.units.iter().flat_map(|unit| &unit.services) {
-            let ports = service_ports(service);
-            if !ports.is_empty() {
-                let spec = Map::new().with("selector", selector(pod)).with("ports", Yaml::List(ports));
-                found.push(object(fleet, names.unique(&service.id.name), spec));
+            if let Some(name) = names.get(&service.id) {
+                let ports = Yaml::List(service_ports(service));
+                found.push(object(
+                    fleet,
+                    name.clone(),
+                    Map::new().with("selector", selector(pod)).with("ports", ports),
+                ));
             }
         }
     }
     found
+}
+
+/// The names of the Services of services with a port, none of which is that of a pod.
+fn service_names(pods: &[Pod<'_>]) -> BTreeMap<ServiceId, String> {
+    let mut names = Names::default();
+    for pod in pods {
+        names.unique(&pod.name);
+    }
+    let services = pods.iter().flat_map(|pod| &pod.units).flat_map(|unit| &unit.services);
+    let reached = services.filter(|service| !service_ports(service).is_empty());
+    reached.map(|service| (service.id.clone(), names.unique(&service.id.name))).collect()
 }
 
 fn object(fleet: &Fleet, name: String, spec: Map) -> Map {

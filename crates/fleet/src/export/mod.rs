@@ -14,17 +14,22 @@ mod inside;
 mod kube;
 mod names;
 mod quadlet;
+mod relocation;
 mod systemd;
 mod units;
+mod warnings;
 mod yaml;
 
 pub use compose::compose;
 pub use containerfile::{base_image, dockerfiles};
 pub use files::Files;
+pub use health::words;
 pub use inside::{HOME, MANIFEST, description, inside};
 pub use kube::kube;
+pub use names::has_image;
 pub use quadlet::quadlet;
-pub use units::{Content, Source, Unit, UnitCondition, UnitEdge, Volume, unit_edges, units};
+pub use units::{Content, Origin, Source, Unit, UnitCondition, UnitEdge, Volume, unit_edges, units};
+pub use warnings::{Crossing, Tool, Warning, crossings, warnings};
 
 pub(crate) use compose::{FRAME_KEY, SERVICE_LABEL};
 pub(crate) use frame::Frame;

@@ -13,6 +13,7 @@ use super::{
     names::slug,
     systemd::UnitFile,
     units::{self, Source, UnitCondition, UnitEdge, Volume},
+    warnings::{Tool, Warning, warnings},
 };
 use crate::{
     graph::Graph,
@@ -41,14 +42,17 @@ pub fn quadlet(fleet: &Fleet) -> Files {
     let edges = units::unit_edges(&units, &graph);
     let needed: BTreeSet<usize> = waited_for(&edges);
     let pods = pods(&units);
+    let warnings = warnings(fleet, Tool::Quadlet);
     let mut files = Files::default();
     for (number, (unit, edges)) in units.iter().zip(&edges).enumerate() {
         let directory = PathBuf::from(slug(unit.host));
-        let scene = Scene { fleet, units: &units, graph: &graph, pods: &pods, is_waited_for: needed.contains(&number) };
+        let is_waited_for = needed.contains(&number);
+        let scene = Scene { fleet, units: &units, graph: &graph, pods: &pods, warnings: &warnings, is_waited_for };
         files.add(directory.join(format!("{}.container", unit.name)), container(&scene, unit, edges));
         if let Some(pod) = pods.get(&number) {
             files.add(directory.join(format!("{pod}.pod")), pod_unit(fleet, pod, &units, &pods));
-        } else if let Some(network) = network_name(fleet, unit) {
+        }
+        if let Some(network) = network_name(fleet, unit) {
             files.add(directory.join(format!("{network}.network")), network_unit(fleet, unit, &units, &network));
         }
         for volume in unit.volumes(fleet) {
@@ -70,6 +74,7 @@ struct Scene<'a> {
     units: &'a [Unit<'a>],
     graph: &'a Graph,
     pods: &'a BTreeMap<usize, String>,
+    warnings: &'a [Warning],
     is_waited_for: bool,
 }
 
@@ -106,6 +111,9 @@ fn volume_name(fleet: &Fleet, name: &str) -> String {
 
 fn container(scene: &Scene<'_>, unit: &Unit<'_>, edges: &[UnitEdge]) -> String {
     let mut file = UnitFile::new(HEAD);
+    for warning in scene.warnings.iter().filter(|warning| warning.is_about(unit)) {
+        file.comment(&format!("Warning: {warning}"));
+    }
     file.section("Unit");
     let what = match (unit.content, unit.group, unit.services.first()) {
         (Content::Supervised, Some(group), _) => format!("group {group}"),
@@ -119,6 +127,10 @@ fn container(scene: &Scene<'_>, unit: &Unit<'_>, edges: &[UnitEdge]) -> String {
             file.set(if strict { "Requires" } else { "Wants" }, format!("{}.service", needed.name));
             file.set("After", format!("{}.service", needed.name));
         }
+    }
+    if let Some((limit, service)) = unit.restart_limit().zip(unit.only()) {
+        file.set("StartLimitBurst", limit.to_string());
+        file.set("StartLimitIntervalSec", seconds(service.restart.window).to_string());
     }
     file.section("Container");
     run(scene, unit, &mut file);
@@ -144,6 +156,9 @@ fn run(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     if let Some(words) = unit.command() {
         file.set_words("Exec", words.iter().map(String::as_str));
     }
+    for name in unit.passed() {
+        file.set_words("PodmanArgs", ["--env", name]);
+    }
     for (name, value) in unit.environment() {
         file.set_words("Environment", [format!("{name}={value}").as_str()]);
     }
@@ -164,19 +179,11 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     let number = scene.units.iter().position(|other| other.name == unit.name);
     if let Some(pod) = number.and_then(|number| scene.pods.get(&number)) {
         file.set("Pod", format!("{pod}.pod"));
-    } else if let Some(network) = network_name(scene.fleet, unit) {
-        file.set("Network", format!("{network}.network"));
-        for alias in unit.aliases() {
-            file.set("PodmanArgs", format!("--network-alias={alias}"));
-        }
-        if let Some(address) = &unit.container.address {
+    } else {
+        join(scene.fleet, &[unit], file);
+        if let Some(address) = unit.container.address.as_ref().filter(|_| unit.network.is_some()) {
             file.set("IP", address);
         }
-        for port in unit.published() {
-            file.set_argument("PublishPort", port);
-        }
-    } else {
-        file.set("Network", "host");
     }
     for volume in unit.volumes(scene.fleet) {
         file.set_argument("Volume", volume_entry(scene.fleet, &volume));
@@ -187,6 +194,21 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
     }
     for device in &unit.container.devices {
         file.set_argument("AddDevice", device);
+    }
+}
+
+/// The network of containers that share an address, and the ports that the machine passes on to them.
+fn join(fleet: &Fleet, units: &[&Unit<'_>], file: &mut UnitFile) {
+    let Some(network) = units.first().and_then(|unit| network_name(fleet, unit)) else {
+        file.set("Network", "host");
+        return;
+    };
+    file.set("Network", format!("{network}.network"));
+    for alias in units.iter().flat_map(|unit| unit.aliases()).collect::<BTreeSet<_>>() {
+        file.set("PodmanArgs", format!("--network-alias={alias}"));
+    }
+    for port in units.iter().flat_map(|unit| unit.published()).collect::<BTreeSet<_>>() {
+        file.set_argument("PublishPort", port);
     }
 }
 
@@ -205,7 +227,7 @@ fn volume_entry(fleet: &Fleet, volume: &Volume) -> String {
 }
 
 fn checks(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
-    let Some(health) = health::of(unit) else { return };
+    let Some(health) = health::of(unit, scene.fleet, scene.graph) else { return };
     file.set_argument("HealthCmd", json(&health.words));
     file.set("HealthInterval", format!("{}s", seconds(health.period)));
     file.set("HealthTimeout", format!("{}s", seconds(health.timeout)));
@@ -249,7 +271,12 @@ fn service(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
         RestartPolicy::Always => "always",
     };
     file.set("Restart", restart);
-    let start = unit.services.iter().map(|service| service.ready_within).max().unwrap_or_default();
+    let passed: Vec<&str> = unit.passed().into_iter().collect();
+    if !passed.is_empty() {
+        // Systemd keeps its own environment from services; Podman is to see these, which it is told to pass on.
+        file.set_words("PassEnvironment", passed);
+    }
+    let start = unit.ready_within(scene.fleet, scene.graph);
     file.set("TimeoutStartSec", (seconds(start) + 60).to_string());
     file.set("TimeoutStopSec", seconds(unit.stop_grace(scene.graph)).to_string());
 }
@@ -260,9 +287,10 @@ fn pod_unit(fleet: &Fleet, pod: &str, units: &[Unit<'_>], pods: &BTreeMap<usize,
     let mut file = UnitFile::new(HEAD);
     file.section("Pod");
     file.set("PodName", format!("{}-{pod}", slug(&fleet.name)));
-    let ports: BTreeSet<_> = members.iter().flat_map(|unit| unit.published()).collect();
-    for port in ports {
-        file.set_argument("PublishPort", port);
+    join(fleet, &members, &mut file);
+    if let Some(address) = members.iter().find_map(|unit| unit.container.address.as_ref()) {
+        // Pods know the entry `IP` of containers only since Podman 5.5.
+        file.set_argument("PodmanArgs", format!("--ip={address}"));
     }
     file.finish()
 }

@@ -10,7 +10,14 @@ pub(super) struct UnitFile {
 
 impl UnitFile {
     pub(super) fn new(comment: &str) -> Self {
-        Self { text: format!("# {comment}\n") }
+        let mut file = Self::default();
+        file.comment(comment);
+        file
+    }
+
+    /// A line that nobody reads but people.
+    pub(super) fn comment(&mut self, text: &str) {
+        let _ = writeln!(self.text, "# {}", one_line(text));
     }
 
     pub(super) fn section(&mut self, name: &str) {
@@ -49,8 +56,7 @@ fn specifiers(text: &str) -> String {
 
 /// Without line breaks and other control characters, and without the mark that joins lines.
 fn one_line(text: &str) -> String {
-    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    text.trim().trim_end_matches('\\').to_owned()
+    super::names::one_line(text).trim().trim_end_matches('\\').to_owned()
 }
 
 /// A word of a command line of systemd.

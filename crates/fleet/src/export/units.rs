@@ -21,6 +21,17 @@ pub enum Content {
     Alone,
 }
 
+/// Where the image of a container comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is built by a file that a person wrote.
+    Written,
+    /// It is built by a file that Masque writes.
+    Made,
+    /// The engine has it, or fetches it.
+    Elsewhere,
+}
+
 /// What becomes one container.
 #[derive(Debug, Clone)]
 pub struct Unit<'a> {
@@ -248,6 +259,46 @@ impl Unit<'_> {
             None => RestartPolicy::Always,
             Some(RestartPolicy::Always) if self.is_task() => RestartPolicy::OnFailure,
             Some(policy) => policy,
+        }
+    }
+
+    /// How often it is started again after failures, where that is bounded.
+    #[must_use]
+    pub fn restart_limit(&self) -> Option<u32> {
+        self.only().filter(|_| self.restart() == RestartPolicy::OnFailure)?.restart.limit
+    }
+
+    /// How long it may take until all of its services are ready when they have to wait for everything that they need: the
+    /// longest chain of `ready_within`.
+    #[must_use]
+    pub fn ready_within(&self, fleet: &Fleet, graph: &Graph) -> Duration {
+        let own = self.services.iter().map(|service| service.id.clone());
+        let needed = self.services.iter().flat_map(|service| graph.dependencies(&service.id));
+        let times = own.chain(needed).filter_map(|id| Some((id.clone(), fleet.service(&id)?.ready_within)));
+        let times: BTreeMap<ServiceId, Duration> = times.collect();
+        let sum = || times.values().fold(Duration::ZERO, |sum, time| sum.saturating_add(*time));
+        graph.critical_path(&times).map_or_else(|_| sum(), |path| path.total)
+    }
+
+    /// Variables that its services get from whoever starts the container. `PATH` is the image's own.
+    #[must_use]
+    pub fn passed(&self) -> BTreeSet<&str> {
+        let names = self.services.iter().flat_map(|service| &service.program.pass).map(String::as_str);
+        names.filter(|name| *name != "PATH" && !self.environment().contains_key(*name)).collect()
+    }
+
+    /// Where its image comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let container = &self.container;
+        let described = container.base.is_some()
+            || !container.copy.is_empty()
+            || !container.packages.is_empty()
+            || container.requirements.is_some();
+        match self.content {
+            _ if container.build.is_some() => Origin::Written,
+            Content::Supervised if described || container.image.is_none() => Origin::Made,
+            Content::Supervised | Content::Alone => Origin::Elsewhere,
         }
     }
 

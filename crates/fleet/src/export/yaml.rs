@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Yaml {
+    Null,
     Text(String),
     Number(i64),
     Bool(bool),
@@ -46,7 +47,7 @@ impl Map {
         let empty = match &value {
             Yaml::List(items) => items.is_empty(),
             Yaml::Map(entries) => entries.is_empty(),
-            Yaml::Text(_) | Yaml::Number(_) | Yaml::Bool(_) => false,
+            Yaml::Null | Yaml::Text(_) | Yaml::Number(_) | Yaml::Bool(_) => false,
         };
         if !empty {
             self.0.push((key.into(), value));
@@ -100,6 +101,7 @@ impl Yaml {
     /// Writes the value; `fresh` says that the line is still empty but for its indentation.
     fn write(&self, out: &mut String, indent: usize, fresh: bool) {
         match self {
+            Self::Null => ended(out, "null"),
             Self::Text(text) => ended(out, &scalar(text)),
             Self::Number(number) => ended(out, &number.to_string()),
             Self::Bool(value) => ended(out, if *value { "true" } else { "false" }),
@@ -120,7 +122,7 @@ impl Yaml {
                     let nested = match value {
                         Self::List(items) => !items.is_empty(),
                         Self::Map(entries) => !entries.is_empty(),
-                        Self::Text(_) | Self::Number(_) | Self::Bool(_) => false,
+                        Self::Null | Self::Text(_) | Self::Number(_) | Self::Bool(_) => false,
                     };
                     out.push(if nested { '\n' } else { ' ' });
                     value.write(out, indent + 2, false);
@@ -187,6 +189,7 @@ mod tests {
 
     fn json(yaml: &Yaml) -> Value {
         match yaml {
+            Yaml::Null => Value::Null,
             Yaml::Text(text) => text.clone().into(),
             Yaml::Number(number) => (*number).into(),
             Yaml::Bool(value) => (*value).into(),
@@ -202,6 +205,7 @@ mod tests {
             4 => text.clone().prop_map(Yaml::Text),
             1 => any::<i64>().prop_map(Yaml::Number),
             1 => any::<bool>().prop_map(Yaml::Bool),
+            1 => Just(Yaml::Null),
         ];
         leaf.prop_recursive(4, 24, 5, move |inner| {
             prop_oneof![

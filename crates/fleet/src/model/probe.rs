@@ -88,6 +88,17 @@ pub struct Http {
     pub status: (u16, u16),
 }
 
+impl Http {
+    /// The status codes that are good unless something else is said.
+    pub const USUAL: (u16, u16) = (200, 399);
+
+    /// Whether the usual status codes are good.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        self.status == Self::USUAL
+    }
+}
+
 /// What must hold for a value in a JSON reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {

@@ -22,6 +22,13 @@ impl ServiceId {
     pub fn new(host: impl Into<String>, name: impl Into<String>) -> Self {
         Self { host: host.into(), name: name.into() }
     }
+
+    /// The variable by which services that need this one are told where it is: `MASQUE_DEP_NAME`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        let fit = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+        format!("MASQUE_DEP_{}", self.name.chars().map(fit).collect::<String>())
+    }
 }
 
 impl fmt::Display for ServiceId {

@@ -268,6 +268,22 @@ const FAULTS: &[(Severity, &str, &str, Break)] = &[
     (Severity::Error, "missing-image", "h/spare: the engine does not have its image `db:9`", |fleet, _| {
         fleet.services[2].program.image = Some("db:9".to_owned());
     }),
+    (Severity::Warning, "missing-image", "does not have the image `debian:13`", |fleet, _| {
+        let base = Some("debian:13".to_owned());
+        contained(fleet, Container { base, packages: vec!["git".to_owned()], ..Container::default() });
+    }),
+    (
+        Severity::Warning,
+        "only-deployed",
+        "`h/spare` runs in an image of its own, which `masque fleet up`",
+        |fleet, _| {
+            fleet.services[2].program.image = Some("known:1".to_owned());
+        },
+    ),
+    (Severity::Error, "no-probe", "its ready probe is `notify`, and no supervisor hears it", |fleet, _| {
+        fleet.services[2].program.image = Some("known:1".to_owned());
+        fleet.services[2].ready = Some(Probe::new(Check::Notify));
+    }),
     (Severity::Error, "missing-device", "group `core`: this machine has no device `/dev/nvidia0`", |fleet, world| {
         world.entries.insert("/dev/nvidia0".into(), Entry::Absent);
         contained(fleet, Container { devices: vec!["/dev/nvidia0".to_owned()], ..Container::default() });
@@ -294,6 +310,17 @@ fn every_fault_is_found_and_named() {
         });
         assert!(found, "{rule}: {words}\nfound: {:#?}", told(&report));
     }
+}
+
+#[test]
+fn what_an_image_brings_is_not_looked_for_here() {
+    let (mut fleet, world) = sound();
+    let program = &mut fleet.services[2].program;
+    program.image = Some("docker.io/library/known:1".to_owned());
+    program.account = Some(Account { user: "postgres".to_owned(), group: Some("postgres".to_owned()) });
+    let report = check(&fleet, &World { images: Some(["docker.io/library/known:1".to_owned()].into()), ..world });
+    let rules: Vec<_> = report.findings.iter().map(|finding| finding.rule.name()).collect();
+    assert_eq!(rules, ["only-deployed"], "{:#?}", told(&report));
 }
 
 #[test]

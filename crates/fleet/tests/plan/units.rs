@@ -9,7 +9,8 @@ use std::{
 use masque_fleet::{
     export::{self, Files},
     model::{
-        Check, Condition, Container, Dependency, Expectation, Fleet, Group, Http, Kind, Network, Probe, ServiceId,
+        Account, Check, Condition, Container, Dependency, Expectation, Fleet, Group, Http, Kind, Network, Probe,
+        RestartPolicy, ServiceId,
     },
 };
 use masque_testkit::fleets::plain_fleet;
@@ -121,6 +122,172 @@ fn forms_of_one_fleet() {
     assert_eq!(program.script_file.as_deref(), Some(Path::new("/app/main_pc_code/FORMAINPC/translator.py")));
     assert_eq!(program.command.words()[2], "/app/main_pc_code/FORMAINPC/translator.py");
     assert_eq!(program.directory, Path::new("/app"));
+}
+
+/// The lines that begin so, in the exported file of that name.
+fn lines(files: &Files, name: &str, start: &str) -> Vec<String> {
+    let text = &files.0[Path::new(name)];
+    text.lines().filter_map(|line| line.trim_start().strip_prefix(start)).map(str::to_owned).collect()
+}
+
+/// Runs a service of a fleet whose files are where an export has them.
+#[test]
+fn a_script_imports_across_the_roots_where_an_export_puts_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, image) = (directory.path().join("fleet"), directory.path().join("image"));
+    let write = |path: &str, text: &str| {
+        fs_err::create_dir_all(source.join(path).parent().unwrap()).unwrap();
+        fs_err::write(source.join(path), text).unwrap();
+    };
+    write("one/agent.py", "import sys, other\nprint(other.WORD, open(sys.argv[1][len('--file='):]).read())\n");
+    write("two/other.py", "WORD = 'across'\n");
+    write("data.txt", "roots");
+    let manifest = source.join("fleet.toml");
+    let text = format!(
+        "name = 'f'\nroots = ['one', 'two']\n[groups.g.container]\ncopy = {{ '.' = '{0}' }}\n[services.a]\ngroup = 'g'\n\
+         script = 'agent.py'\nargs = ['--file={1}/data.txt']\n",
+        image.display(),
+        source.display()
+    );
+    fs_err::write(&manifest, text).unwrap();
+    let loaded = masque_fleet::manifest::load(&[manifest], &masque_fleet::manifest::Variables::default());
+    let fleet = loaded.fleet.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+    let files = export::compose(&fleet);
+    // From here on only what an image holds is there.
+    fs_err::rename(&source, &image).unwrap();
+    let inside = masque_fleet::import::description(&files.0[Path::new("fleet.json")]).unwrap();
+    let program = &inside.services[0].program;
+    let words = program.command.words();
+    let output = Command::new(&words[0])
+        .args(&words[1..])
+        .current_dir(&program.directory)
+        .envs(&program.environment)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "across roots\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn needs_that_containers_cannot_see_met_are_named() {
+    let fleet = sample();
+    let crossings = export::crossings(&fleet);
+    let [crossing] = crossings.as_slice() else { panic!("{crossings:?}") };
+    assert_eq!(
+        (crossing.from.to_string(), crossing.to.to_string()),
+        ("pc2/Auth".to_owned(), "mainpc/Manager".to_owned())
+    );
+    for (files, name, start) in [
+        (export::compose(&fleet), "compose.pc2.yaml", "# Warning: "),
+        (export::quadlet(&fleet), "pc2/pc2-core.container", "# Warning: "),
+        (export::kube(&fleet), "kube.yaml", "# Warning: "),
+    ] {
+        let told = lines(&files, name, start);
+        assert!(told.iter().any(|line| line.contains("`pc2/Auth` needs `mainpc/Manager` of another host")), "{told:?}");
+    }
+}
+
+/// A supervisor would wait for ever for what no supervisor tells.
+#[test]
+fn what_the_engine_starts_is_not_waited_for_inside() {
+    let fleet = sample();
+    let files = export::compose(&fleet);
+    let inside = masque_fleet::import::description(&files.0[Path::new("fleet.gpu.json")]).unwrap();
+    let translator = &inside.services[1];
+    let needs: Vec<_> = translator.dependencies.iter().map(|dependency| dependency.on.to_string()).collect();
+    assert_eq!(needs, ["mainpc/Manager"]);
+    assert_eq!(translator.program.environment["MASQUE_DEP_DB"], "db:5432");
+    assert_eq!(translator.program.environment["MASQUE_DEP_DB_SERVICE"], "mainpc/db");
+    assert!(inside.services[3].group.is_none(), "a supervisor of the group would take it for its own");
+    let text = &export::kube(&fleet).0[Path::new("kube.yaml")];
+    assert!(text.contains(r#"\"MASQUE_DEP_DB\":\"db:5432\""#));
+}
+
+#[test]
+fn restarts_are_kept_by_every_tool() {
+    let exported = |policy, limit| {
+        let mut fleet = plain_fleet("db");
+        fleet.services[0].program.image = Some("db:1".to_owned());
+        fleet.services[0].restart.policy = policy;
+        fleet.services[0].restart.limit = limit;
+        let quadlet = export::quadlet(&fleet);
+        let of_quadlet =
+            ["Restart=", "StartLimitBurst="].map(|start| lines(&quadlet, "h/db.container", start).concat());
+        let kube = export::kube(&fleet);
+        let of_kube = ["restartPolicy: ", "backoffLimit: "].map(|start| lines(&kube, "kube.yaml", start).concat());
+        let compose = lines(&export::compose(&fleet), "compose.h.yaml", "restart: ").concat();
+        format!("{compose}; {}; {}", of_quadlet.join(" "), of_kube.join(" "))
+    };
+    assert_eq!(exported(RestartPolicy::Always, Some(5)), "unless-stopped; always ;  ");
+    assert_eq!(exported(RestartPolicy::OnFailure, Some(5)), "\"on-failure:5\"; on-failure 5; OnFailure 5");
+    assert_eq!(exported(RestartPolicy::OnFailure, None), "on-failure; on-failure ; OnFailure 2147483647");
+    assert_eq!(exported(RestartPolicy::Never, Some(5)), "\"no\"; no ; Never 0");
+}
+
+#[test]
+fn variables_of_the_caller_are_passed_on() {
+    let mut fleet = plain_fleet("app; db");
+    fleet.services[0].program.pass = ["TOKEN", "PATH"].map(str::to_owned).to_vec();
+    fleet.services[1].program.image = Some("db:1".to_owned());
+    fleet.services[1].program.pass = vec!["TOKEN".to_owned(), "SET".to_owned()];
+    fleet.services[1].program.environment.insert("SET".to_owned(), "here".to_owned());
+    let compose = export::compose(&fleet);
+    assert_eq!(lines(&compose, "compose.h.yaml", "TOKEN: "), ["null", "null"]);
+    assert!(lines(&compose, "compose.h.yaml", "PATH: ").is_empty());
+    let quadlet = export::quadlet(&fleet);
+    for name in ["h/app.container", "h/db.container"] {
+        assert_eq!(lines(&quadlet, name, "PodmanArgs=--env "), ["TOKEN"]);
+        assert_eq!(lines(&quadlet, name, "PassEnvironment="), ["TOKEN"]);
+    }
+    let told = lines(&export::kube(&fleet), "kube.yaml", "# Warning: ");
+    assert!(told.iter().any(|line| line.contains("`db`: nobody passes `TOKEN` on")), "{told:?}");
+}
+
+#[test]
+fn checks_wait_for_the_chain_of_what_is_needed() {
+    let fleet = plain_fleet("a: b; b: c; c; d");
+    let told = lines(&export::compose(&fleet), "compose.h.yaml", "start_period: ");
+    assert_eq!(told, ["90s", "60s", "30s", "30s"].map(|text| format!("\"{text}\"")));
+    assert_eq!(lines(&export::kube(&fleet), "kube.yaml", "failureThreshold: ")[0], "90");
+}
+
+#[test]
+fn kubernetes_puts_no_variables_into_texts() {
+    let mut fleet = plain_fleet("db");
+    let service = &mut fleet.services[0];
+    service.program.image = Some("db:1".to_owned());
+    service.program.command = masque_fleet::model::Command::Exec(vec!["run".to_owned(), "$(A)".to_owned()]);
+    service.program.environment.insert("B".to_owned(), "$(A)".to_owned());
+    service.program.account = Some(Account { user: "postgres".to_owned(), group: None });
+    service.ready = Some(Probe::new(Check::Http(Http {
+        address: "127.0.0.1:80".to_owned(),
+        path: "/".to_owned(),
+        headers: [].into(),
+        status: (200, 204),
+    })));
+    let files = export::kube(&fleet);
+    let text = &files.0[Path::new("kube.yaml")];
+    for expected in [r#"- "$$(A)""#, r#"value: "$$(A)""#, "status=$$(curl ", "-le 204\"", "and not as `postgres`"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(!text.contains("httpGet"));
+}
+
+#[test]
+fn lines_of_a_shell_that_run_python_get_it() {
+    let base = |line: &str| {
+        let mut fleet = plain_fleet("a");
+        fleet.services[0].program.command = masque_fleet::model::Command::Shell(line.to_owned());
+        lines(&export::dockerfiles(&fleet), "Containerfile.base", "FROM ").concat()
+    };
+    assert!(base("cd x && exec python3 x.py").contains("python"));
+    assert!(base("/srv/fleet/venv/bin/python x.py").contains("python"));
+    assert!(base("cat python.txt/x").contains("debian"));
 }
 
 /// Runs systemd's check over unit files. None, with the reason printed, where there is no systemd; that is a failure on

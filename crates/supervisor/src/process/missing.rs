@@ -15,7 +15,7 @@ use super::environment::path_of;
 pub fn missing(service: &Service, own: &BTreeMap<String, String>) -> Option<String> {
     let program = &service.program;
     if let Some(image) = &program.image {
-        return Some(format!("it runs in the image `{image}`, which a container engine starts and no supervisor"));
+        return Some(format!("it runs in the image `{image}`, which `masque fleet deploy` starts and no supervisor"));
     }
     if let Some(script) = &program.script {
         match &program.script_file {

@@ -101,7 +101,7 @@ impl Runner {
     fn told(&self, dependencies: &[Resolved]) -> BTreeMap<String, String> {
         let mut told = BTreeMap::new();
         for Resolved { asked, actual, environment } in dependencies {
-            let name = format!("MASQUE_DEP_{}", variable(&asked.name));
+            let name = asked.variable();
             if let Some(actual) = actual {
                 if let Some(address) = self.fleet.service(actual).and_then(|service| self.address(service)) {
                     told.insert(name.clone(), address);
@@ -249,7 +249,7 @@ impl Runner {
     }
 }
 
-/// A name as part of a variable's.
+/// A name as part of a file's.
 fn variable(name: &str) -> String {
     name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
 }

@@ -77,7 +77,7 @@ fn what_is_missing_is_told_before_a_start() {
     assert_eq!(told(&|program| program.command = exec("sh")), None);
     assert_eq!(
         told(&|program| program.image = Some("redis:7".into())).unwrap(),
-        "it runs in the image `redis:7`, which a container engine starts and no supervisor"
+        "it runs in the image `redis:7`, which `masque fleet deploy` starts and no supervisor"
     );
     assert_eq!(
         told(&|program| program.script = Some("a/x.py".into())).unwrap(),
