@@ -9,7 +9,15 @@
 //!
 //! It holds a lock on `<its name>.lock` as long as it runs. One that finds the lock held notes that in `doubles.txt`.
 
-use std::{io::Write as _, os::unix::net::UnixDatagram, process::ExitCode, time::Duration};
+use std::{
+    io::Write as _,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+    process::ExitCode,
+    time::Duration,
+};
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::{
@@ -109,10 +117,12 @@ fn flood() {
 }
 
 fn say_ready() -> std::io::Result<()> {
-    if let Some(path) = variable("NOTIFY_SOCKET") {
-        UnixDatagram::unbound()?.send_to(b"READY=1", path)?;
-    }
-    Ok(())
+    let Some(socket) = variable("NOTIFY_SOCKET") else { return Ok(()) };
+    let address = match socket.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&socket)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address).map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this program is the application")]

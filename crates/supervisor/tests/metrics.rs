@@ -244,7 +244,10 @@ async fn the_server_tells_this_machine_only_and_nothing_but_get() {
     let address = server.address().to_string();
     let taken = Metrics::start(&address, source.clone()).await.unwrap_err().to_string();
     assert!(taken.contains(&address), "{taken}");
-    server.close().await;
+    // One that asks and never comes to its end does not hold up the supervisor's.
+    let mut slow = TcpStream::connect(server.address()).await.unwrap();
+    slow.write_all(b"GET /metr").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), server.close()).await.unwrap();
     for wrong in ["0.0.0.0:9090", "192.0.2.1:9090", "9090", "localhost"] {
         let refused = Metrics::start(wrong, source.clone()).await.unwrap_err().to_string();
         assert!(refused.contains(wrong) && refused.contains("127.0.0.1:9090"), "{refused}");

@@ -124,6 +124,7 @@ impl Board {
             }
             Input::Adopted { id, instance, pid, ready } => self.adopt(id, instance, pid, ready, out),
             Input::Redefine(service) => self.redefine(*service),
+            Input::Elsewhere(service) => self.roster.know(*service),
             Input::Tick => return false,
         }
         true
@@ -136,10 +137,14 @@ impl Board {
         if unit.run.as_ref().is_none_or(|run| run.instance != instance) {
             return false;
         }
-        let before = (unit.phase, unit.condition());
+        let (before, was_to_change) = ((unit.phase, unit.condition()), unit.is_to_change());
         let is_rare = !matches!(event, Event::Probed(..) | Event::Notified(_));
         unit.take(now, event, out);
-        is_rare || before != (unit.phase, unit.condition())
+        let is_changed = before != (unit.phase, unit.condition());
+        if was_to_change && !unit.is_to_change() {
+            self.order = Order::of(&self.roster.units);
+        }
+        is_rare || is_changed
     }
 
     fn up(&mut self, selection: &Selection) {
@@ -231,13 +236,12 @@ impl Board {
     }
 
     fn redefine(&mut self, service: Service) {
-        if let Some(unit) = self.roster.own_mut(&service.id) {
-            unit.missing = None;
-            unit.redefine(service);
-        } else if let Some(other) = self.roster.other_mut(&service.id) {
-            other.service = service;
-        } else {
-            self.roster.add(service, self.seed);
+        match self.roster.own_mut(&service.id) {
+            Some(unit) => {
+                unit.missing = None;
+                unit.redefine(service);
+            }
+            None => self.roster.add(service, self.seed),
         }
         self.order = Order::of(&self.roster.units);
     }

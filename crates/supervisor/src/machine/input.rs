@@ -200,6 +200,8 @@ pub enum Input {
     },
     /// From its next start on the service is like this. A service that is not known yet is added to those of this board.
     Redefine(Box<Service>),
+    /// A service of another supervisor is like this.
+    Elsewhere(Box<Service>),
     /// Time passed.
     Tick,
 }

@@ -99,13 +99,15 @@ impl Rolling {
                 Progress::Harm(why) => return self.roll_back(now, why, &views),
             }
         }
-        match self.waves.pop().filter(|_| !self.is_rolling_back) {
-            Some(wave) => {
-                self.report.waves.push(wave.clone());
-                RollingStep::Tell(self.begin(now, wave, &views, &self.spec.replacements.clone()))
+        while let Some(wave) = self.waves.pop().filter(|_| !self.is_rolling_back) {
+            self.report.waves.push(wave.clone());
+            let inputs = self.begin(now, wave, &views, &self.spec.replacements.clone());
+            // Of a wave in which nothing runs and nothing changes there is nothing to wait for.
+            if !inputs.is_empty() {
+                return RollingStep::Tell(inputs);
             }
-            None => RollingStep::Done(self.report.clone()),
         }
+        RollingStep::Done(self.report.clone())
     }
 
     /// When [`Self::step`] is to be asked at the latest.
@@ -154,6 +156,8 @@ impl Rolling {
             };
             match progress {
                 Progress::Good => {}
+                // What was broken before may stay so: that is no harm.
+                Progress::GoesOn if wave.deadline <= now && self.was_broken(id) => {}
                 Progress::GoesOn => goes_on = Some(id),
                 Progress::Harm(why) => return Progress::Harm(why),
             }
@@ -170,6 +174,9 @@ impl Rolling {
 
     /// How a service stands that is being replaced.
     fn of_wave(&self, id: &ServiceId, replaced: Option<u64>, view: &View) -> Progress {
+        if is_broken(view.state) && self.was_broken(id) {
+            return Progress::Good;
+        }
         if view.instance == replaced {
             return Progress::GoesOn;
         }
@@ -185,6 +192,10 @@ impl Rolling {
             }
             _ => Progress::GoesOn,
         }
+    }
+
+    fn was_broken(&self, id: &ServiceId) -> bool {
+        self.before.get(id).is_some_and(|state| is_broken(*state))
     }
 
     /// How a service stands that is not being replaced now: it must be usable again if it was.
@@ -221,6 +232,10 @@ impl Rolling {
             *halted = format!("{halted}; after it was put back: {why}");
         }
     }
+}
+
+const fn is_broken(state: State) -> bool {
+    matches!(state, State::Waiting | State::Failed | State::Substituted)
 }
 
 /// The services to be replaced: dependants before what they need, no more at once than may be away.

@@ -93,9 +93,7 @@ impl Roster {
             if owned(service) {
                 roster.add(service.clone(), seed);
             } else {
-                roster.places.insert(service.id.clone(), Place::Other(roster.others.len()));
-                let service = service.clone();
-                roster.others.push(Other { service, state: None, given_up: false, runs: None });
+                roster.know(service.clone());
             }
         }
         roster
@@ -107,6 +105,16 @@ impl Roster {
         self.places.insert(service.id.clone(), Place::Own(index));
         let seed = seed.wrapping_add(index as u64);
         self.units.push(Unit::new(service, seed));
+    }
+
+    /// Notes how a service of another supervisor is defined.
+    pub(super) fn know(&mut self, service: Service) {
+        if let Some(other) = self.other_mut(&service.id) {
+            other.service = service;
+            return;
+        }
+        self.places.entry(service.id.clone()).or_insert(Place::Other(self.others.len()));
+        self.others.push(Other { service, state: None, given_up: false, runs: None });
     }
 
     pub(super) fn own_index(&self, id: &ServiceId) -> Option<usize> {
@@ -404,7 +412,10 @@ fn standing_of(unit: &Unit, condition: Condition, purpose: Purpose) -> Standing 
     let counts = purpose == Purpose::Keep || !unit.is_leaving();
     let is_usable = match (unit.phase, condition) {
         (Phase::Up, Condition::Started | Condition::Ready) => counts,
-        (Phase::Starting, Condition::Started) => counts && unit.run.as_ref().is_some_and(|run| run.pid.is_some()),
+        // One that was given up is no more than tried: what stands in for it goes on until it is ready.
+        (Phase::Starting, Condition::Started) => {
+            counts && !unit.given_up && unit.run.as_ref().is_some_and(|run| run.pid.is_some())
+        }
         (Phase::Completed, Condition::Completed) => true,
         (Phase::Completed, _) => unit.service.kind == Kind::Task,
         _ => false,

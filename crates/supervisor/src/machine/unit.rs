@@ -134,6 +134,11 @@ impl Unit {
         self.next.as_ref().unwrap_or(&self.service)
     }
 
+    /// Whether its next start uses another definition than its running instance.
+    pub(super) const fn is_to_change(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Changes the definition: at once when nothing runs, else for the next start.
     pub(super) fn redefine(&mut self, service: Service) {
         if self.run.is_some() {
@@ -337,9 +342,6 @@ impl Unit {
     }
 
     fn begin(&mut self, now: Duration, bindings: Vec<Binding>, told: Vec<Resolved>, out: &mut Vec<Action>) {
-        if let Some(next) = self.next.take() {
-            self.service = next;
-        }
         self.last_instance += 1;
         self.starts = self.starts.saturating_add(1);
         self.started = Some(now);

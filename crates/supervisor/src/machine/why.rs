@@ -36,9 +36,9 @@ impl Board {
         matches!(self.roster.substitute(id), Some(Supply::Met(_))) || self.dependants_are_served(id)
     }
 
-    /// The service that stands in for a failed one.
+    /// The service that stands in for one that was given up, also while that one is tried again.
     pub(super) fn substituted_by(&self, id: &ServiceId) -> Option<ServiceId> {
-        let unit = self.roster.own(id).filter(|unit| matches!(unit.phase, Phase::Failed { .. }))?;
+        let unit = self.roster.own(id).filter(|unit| unit.given_up)?;
         if let Some(Supply::Met(Supplier::Service(id))) = self.roster.substitute(&unit.service.id) {
             return Some(id);
         }
@@ -173,30 +173,41 @@ impl Board {
         let bindings = run.iter().flat_map(|run| &run.bindings);
         let pairs: Vec<_> = unit.service.dependencies.iter().zip(bindings).collect();
         let (bad, fine): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(it, binding)| ails(it, binding));
-        why.extend(bad.iter().map(|(dependency, binding)| self.ailment(dependency, binding)));
+        why.extend(bad.iter().map(|(dependency, binding)| self.ailment(unit, dependency, binding)));
         if why.is_empty() {
             why.push(unit.note.clone());
         }
         let (stale, told): (Vec<_>, Vec<_>) = fine.into_iter().partition(|(_, binding)| binding.stale);
-        why.extend(stale.iter().map(|(dependency, binding)| self.ailment(dependency, binding)));
+        why.extend(stale.iter().map(|(dependency, binding)| self.ailment(unit, dependency, binding)));
         why.extend(told.iter().filter_map(|(dependency, binding)| stand_in(dependency, binding)));
         why
     }
 
-    fn ailment(&self, dependency: &Dependency, binding: &Binding) -> String {
+    fn ailment(&self, unit: &Unit, dependency: &Dependency, binding: &Binding) -> String {
         let on = &dependency.on;
         if binding.stale {
-            let was_told = match &binding.told {
-                Told::Supplier(Supplier::Service(id)) => format!("still uses {id}"),
-                _ => "still does without".to_owned(),
-            };
-            return format!("another one meets {on} now; it is told at its next start, and {was_told}");
+            return self.staleness(unit, dependency, binding);
         }
         if binding.unheard {
             return format!("needs {on}, and {}", self.describe(on));
         }
         let since = binding.away_since.map(|time| human(self.now.saturating_sub(time)));
         format!("needs {on}, which is away for {} ({})", since.unwrap_or_default(), self.describe(on))
+    }
+
+    /// What a service was told is not what it would be told now.
+    fn staleness(&self, unit: &Unit, dependency: &Dependency, binding: &Binding) -> String {
+        let on = &dependency.on;
+        let was_told = match &binding.told {
+            Told::Supplier(Supplier::Service(id)) => format!("still uses {id}"),
+            _ => "still does without".to_owned(),
+        };
+        let now = match self.roster.supply(&unit.service.id, dependency, Purpose::Keep) {
+            Supply::Met(Supplier::Service(id)) if id == *on => format!("{on} is there again"),
+            Supply::Met(Supplier::Service(id)) => format!("{id} stands in for {on} now"),
+            _ => format!("another one meets {on} now"),
+        };
+        format!("{now}; it is told at its next start, and {was_told}")
     }
 
     fn substitution(&self, id: &ServiceId) -> Option<String> {

@@ -1,6 +1,6 @@
 //! [`Metrics`]: the small server that tells metrics, on a loopback address only.
 
-use std::{future::IntoFuture as _, net::SocketAddr};
+use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Source, exposition};
 use crate::Error;
 
+/// How long the last requests may take when the server ends.
+const LAST_ANSWER: Duration = Duration::from_millis(500);
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A running server.
@@ -54,11 +56,12 @@ impl Metrics {
         self.address
     }
 
-    /// Ends it. A request that is being answered is answered first.
-    pub async fn close(self) {
+    /// Ends it. A request that is being answered has [`LAST_ANSWER`] for that; one that does not come to its end is cut.
+    pub async fn close(mut self) {
         self.stop.cancel();
-        // Whatever it says, it has ended.
-        let _ = self.task.await;
+        if tokio::time::timeout(LAST_ANSWER, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }
 

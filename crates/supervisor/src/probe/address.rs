@@ -13,6 +13,11 @@ pub(super) async fn connect(address: &str) -> Result<TcpStream, String> {
     };
     let stream = connected.map_err(|error| sentence(address, &error))?;
     stream.set_nodelay(true).map_err(|error| sentence(address, &error))?;
+    // Among the ports that the kernel gives out, a connection to a port where nobody listens may come from that very
+    // port: then it is connected with itself.
+    if stream.local_addr().ok() == stream.peer_addr().ok() {
+        return Err(format!("connection refused at {address}"));
+    }
     Ok(stream)
 }
 

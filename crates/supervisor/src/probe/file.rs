@@ -7,11 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use masque_types::time::Timestamp;
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use tokio::io::unix::AsyncFd;
 
 /// Bytes of events that are read at once.
 const EVENTS: usize = 4 << 10;
+/// Milliseconds that the time of a file's change may lie before the change: the clock of file systems goes by ticks.
+const GRAIN: i64 = 10;
 
 /// What tells one state of a file from another: its device, its number, and when it was changed.
 type Identity = (u64, u64, i64, i64);
@@ -29,13 +32,22 @@ impl Marker {
     /// For a start that is about to come.
     pub(super) fn before_start(path: PathBuf) -> io::Result<Self> {
         let before = identity(&path);
-        Ok(Self { before, ..Self::of_running(path)? })
+        Self::of(path, before)
     }
 
-    /// For a service that runs: whatever is there, it was this one that made it.
-    pub(super) fn of_running(path: PathBuf) -> io::Result<Self> {
+    /// For a service that runs since then: what was changed later was changed by it.
+    pub(super) fn of_running(path: PathBuf, started_at: Timestamp) -> io::Result<Self> {
+        let is_older = |(_, _, seconds, nanoseconds): &Identity| {
+            let milliseconds = seconds.saturating_mul(1_000).saturating_add(nanoseconds / 1_000_000);
+            milliseconds.saturating_add(GRAIN) < started_at.0
+        };
+        let before = identity(&path).filter(is_older);
+        Self::of(path, before)
+    }
+
+    fn of(path: PathBuf, before: Option<Identity>) -> io::Result<Self> {
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        Ok(Self { path, before: None, events: masque_sandbox::watch(events)? })
+        Ok(Self { path, before, events: masque_sandbox::watch(events)? })
     }
 
     /// Waits until the file is there or, when it is, until it is gone.

@@ -93,7 +93,7 @@ impl Hooks {
                     let path = service.program.directory.join(path);
                     let marker = match whose {
                         Whose::New => Marker::before_start(path),
-                        Whose::Running(_) => Marker::of_running(path),
+                        Whose::Running(started_at) => Marker::of_running(path, *started_at),
                     };
                     Some(Source::Marker(marker?))
                 }

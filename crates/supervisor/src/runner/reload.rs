@@ -68,12 +68,23 @@ impl Runner {
         self.forget_gone();
         let begun: Vec<ServiceId> =
             new.iter().filter(|service| service.start == Start::Always).map(|service| service.id.clone()).collect();
+        self.tell_of_others();
         for service in new {
             self.tell_machine(Input::Redefine(Box::new(service)));
         }
         self.tell_missing();
         self.tell_machine(Input::Up(Selection::Services(begun)));
         self.roll_out(Vec::new(), replacements, reply);
+    }
+
+    /// Tells the machine how the services of other supervisors are defined, and where they stand.
+    fn tell_of_others(&mut self) {
+        let others = self.fleet.services.iter().filter(|service| !self.spec.owns(service));
+        for service in others.cloned().collect::<Vec<_>>() {
+            let (id, state) = (service.id.clone(), self.elsewhere.get(&service.id).copied());
+            self.tell_machine(Input::Elsewhere(Box::new(service)));
+            self.tell_machine(Input::Remote { id, state });
+        }
     }
 
     /// Forgets the services that the manifest has no more, as far as nothing of them runs.

@@ -2,6 +2,7 @@
 //! once they stop everything comes to where it belongs.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by a panic")]
 
+mod cases;
 mod expected;
 mod plan;
 mod world;

@@ -111,6 +111,29 @@ async fn a_file_counts_when_it_is_new() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_earlier_start_says_nothing_to_the_next_supervisor() {
+    let mut stage = Stage::new("exec sleep 1000", Some(Check::File("ready".into())));
+    let directory = stage.service.program.directory.clone();
+    std::fs::write(directory.join("ready"), "0").unwrap();
+    let process = stage.start();
+    let cookie = stage.instance.cookie().to_owned();
+    let long_after = Timestamp(now().0 + 60_000);
+    stage.hooks = Hooks::resume(&stage.service, &cookie, stage.directory.path(), &stage.capture, long_after).unwrap();
+    let mut watched = stage.watch(&process);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(50), watched.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    std::fs::remove_file(directory.join("ready")).unwrap();
+    std::fs::write(directory.join("ready"), "1").unwrap();
+    assert_eq!(watched.next().await, Outcome::Healthy);
+    guarded(process.kill_tree()).await.unwrap();
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(since.as_millis()).unwrap())
+}
+
+#[tokio::test]
 async fn a_line_counts_also_when_it_was_printed_before_a_supervisor_came() {
     let mut stage =
         Stage::new("echo listening on 5570; exec sleep 1000", Some(Check::Log("^listening on [0-9]+$".into())));
