@@ -106,6 +106,7 @@ pub struct ServiceStatus {
     /// When its present or last program was started.
     pub started_at: Option<Timestamp>,
     /// How long it took from that start until it was ready.
+    #[serde(rename = "ready_after_ms", with = "fraction::option")]
     pub ready_after: Option<Duration>,
     /// How often it was started again.
     pub restarts: u32,
@@ -127,6 +128,7 @@ pub struct CheckStatus {
     /// What it found, in a sentence.
     pub detail: String,
     /// How long it took.
+    #[serde(rename = "took_ms", with = "fraction")]
     pub took: Duration,
 }
 
@@ -154,6 +156,7 @@ pub struct HostStatus {
     /// Process of its supervisor.
     pub supervisor: Option<u32>,
     /// How old this is.
+    #[serde(rename = "age_ms", with = "fraction")]
     pub age: Duration,
     /// Its services.
     pub services: Vec<ServiceStatus>,
@@ -184,7 +187,70 @@ pub struct Change {
     /// Why, in a sentence.
     pub why: String,
     /// Time since the supervisor started, by the machine's monotonic clock.
+    #[serde(rename = "offset_ms", with = "fraction")]
     pub offset: Duration,
     /// When.
     pub at: Timestamp,
+}
+
+/// Serde form of a duration as milliseconds with a fraction, for fields named `…_ms` of what may take less than one. To
+/// the nanosecond.
+mod fraction {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    const NANOS: f64 = 1e6;
+
+    fn of(duration: Duration) -> f64 {
+        duration.as_nanos() as f64 / NANOS
+    }
+
+    fn from(millis: f64) -> Duration {
+        // What is negative, too large or no number becomes the nearest that is a duration.
+        Duration::from_nanos((millis * NANOS).round() as u64)
+    }
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(of(*duration))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        f64::deserialize(deserializer).map(from)
+    }
+
+    /// The same of one that may be absent.
+    pub(super) mod option {
+        use super::{Deserialize, Deserializer, Duration, Serializer, from, of};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            duration: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match duration {
+                Some(duration) => serializer.serialize_some(&of(*duration)),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<f64>::deserialize(deserializer)?.map(from))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_milliseconds_and_come_back_to_the_nanosecond() {
+        let took = Duration::new(90_000, 310_001);
+        let check = CheckStatus { healthy: true, detail: String::new(), took };
+        let text = serde_json::to_string(&check).unwrap();
+        assert_eq!(text, r#"{"healthy":true,"detail":"","took_ms":90000000.310001}"#);
+        assert_eq!(serde_json::from_str::<CheckStatus>(&text).unwrap(), check);
+    }
 }

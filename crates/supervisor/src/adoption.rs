@@ -12,6 +12,7 @@ use masque_sandbox::service::{Marked, ProcessTable, Running, ServiceGroups};
 
 use crate::{
     Error,
+    directory::StateDirectory,
     process::{INSTANCE_VARIABLE, Instance as Start},
     record::{Ended, Instance, ProcessId, Records},
 };
@@ -132,6 +133,17 @@ fn running_of(instance: &Instance, table: &ProcessTable, groups: &ServiceGroups)
     let session = instance.process.map(|process| table.session(process.pid, process.start_time));
     let group = table.those_of(&groups.processes(&instance.cookie));
     session.into_iter().flatten().chain(group).collect()
+}
+
+/// The services whose processes run, whether or not a supervisor does: what the next one would adopt.
+///
+/// # Errors
+/// When the state directory or `/proc` cannot be read.
+pub fn services_left(directory: &StateDirectory) -> Result<BTreeSet<ServiceId>, Error> {
+    let token = directory.token()?;
+    let marked = ProcessTable::read()?.marked(INSTANCE_VARIABLE.as_ref());
+    let leaders = marked.into_iter().filter(|marked| marked.is_leader);
+    Ok(leaders.filter_map(|marked| Some(Cookie::read(marked.value.to_str()?, &token)?.id)).collect())
 }
 
 /// `found` is ordered by age, the oldest first.

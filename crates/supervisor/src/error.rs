@@ -37,6 +37,12 @@ pub enum Error {
     /// The supervisor went away in the middle of an answer.
     #[error("the supervisor ended before it had answered")]
     Gone,
+    /// The supervisor runs and says nothing, for example because it was stopped by a signal.
+    #[error("process {process}, the supervisor, does not answer")]
+    Silent {
+        /// The supervisor.
+        process: u32,
+    },
     /// A file of the state directory was written by a newer version.
     #[error("{}: cannot be read by this version of Masque: {why}", .path.display())]
     Record {

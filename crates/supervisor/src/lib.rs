@@ -17,4 +17,5 @@ pub mod process;
 mod record;
 pub mod runner;
 
+pub use adoption::services_left;
 pub use error::Error;

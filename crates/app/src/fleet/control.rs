@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use masque_fleet::{
-    model::{ServiceId, Start},
+    model::{Service, ServiceId, Start},
     status::{Change, FleetStatus, ServiceStatus, State},
 };
 use masque_supervisor::control::{Rolled, Target};
@@ -19,7 +19,7 @@ impl App {
     /// # Errors
     /// When no supervisor runs there.
     pub async fn end_fleet(&self, actor: &Actor, place: &Place) -> Result<(), Error> {
-        let client = place.connect().await?;
+        let client = place.connect_own().await?;
         self.note_fleet(actor, "fleet.down", place, Value::Null).await?;
         Ok(client.shutdown().await?)
     }
@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// As for [`Self::start_services`].
     pub async fn restart_services(&self, actor: &Actor, place: &Place, target: Target) -> Result<(), Error> {
-        let mut client = place.connect().await?;
+        let (mut client, target) = (place.connect().await?, place.narrowed(target));
         self.note_fleet(actor, "fleet.restart", place, json!({ "target": target, "rolling": false })).await?;
         Ok(client.restart(target).await?)
     }
@@ -59,7 +59,7 @@ impl App {
     /// # Errors
     /// As for [`Self::start_services`].
     pub async fn roll_services(&self, actor: &Actor, place: &Place, target: Target) -> Result<Rolled, Error> {
-        let mut client = place.connect().await?;
+        let (mut client, target) = (place.connect().await?, place.narrowed(target));
         self.note_fleet(actor, "fleet.restart", place, json!({ "target": target, "rolling": true })).await?;
         Ok(client.roll(target).await?)
     }
@@ -69,7 +69,7 @@ impl App {
     /// # Errors
     /// When no supervisor runs there, or the manifest has errors.
     pub async fn reload_fleet(&self, actor: &Actor, place: &Place) -> Result<Rolled, Error> {
-        let mut client = place.connect().await?;
+        let mut client = place.connect_own().await?;
         self.note_fleet(actor, "fleet.reload", place, Value::Null).await?;
         Ok(client.reload().await?)
     }
@@ -92,8 +92,24 @@ pub struct Standing {
     pub state: State,
     /// Why, in a sentence.
     pub why: String,
+    /// Whether the supervisor knows it.
+    is_known: bool,
     /// The services that it waits for, as of the last status.
     blocked_on: Vec<ServiceId>,
+}
+
+impl Standing {
+    /// That of a service that the supervisor does not know yet.
+    fn untold(service: &Service) -> Self {
+        Self {
+            group: service.group.clone(),
+            required: service.required,
+            state: State::Declared,
+            why: "the supervisor does not know it: the manifest changed; take it: masque fleet reload".to_owned(),
+            is_known: false,
+            blocked_on: Vec::new(),
+        }
+    }
 }
 
 impl Progress {
@@ -103,15 +119,32 @@ impl Progress {
         let of_place = |status: &&ServiceStatus| {
             place.fleet.service(&status.id).is_some_and(|service| place.owns(service) && service.start == Start::Always)
         };
-        let services = status.hosts.iter().flat_map(|host| &host.services).filter(of_place);
+        let told = || status.hosts.iter().flat_map(|host| &host.services);
+        let services = told().filter(of_place);
         let standing = |status: &ServiceStatus| Standing {
             group: status.group.clone(),
             required: place.fleet.service(&status.id).is_some_and(|service| service.required),
             state: status.state,
             why: status.why.join("; "),
+            is_known: true,
             blocked_on: status.blocked_on.clone(),
         };
-        Self { services: services.map(|status| (status.id.clone(), standing(status))).collect() }
+        let is_untold =
+            |service: &&Service| service.start == Start::Always && !told().any(|status| status.id == service.id);
+        let untold = place.services().filter(is_untold).map(|service| (service.id.clone(), Standing::untold(service)));
+        Self { services: services.map(|status| (status.id.clone(), standing(status))).chain(untold).collect() }
+    }
+
+    /// Whether the supervisor knows all that the manifest says.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.services.values().all(|standing| standing.is_known)
+    }
+
+    /// Whether that service counts.
+    #[must_use]
+    pub fn counts(&self, id: &ServiceId) -> bool {
+        self.services.contains_key(id)
     }
 
     /// Takes a change. Whether it is of a service that counts.

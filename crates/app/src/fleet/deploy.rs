@@ -57,14 +57,14 @@ impl App {
             let words = unit.command().unwrap_or_default();
             Inside {
                 arguments: words.into_iter().skip(1).collect(),
-                state: state_name(&inside).join(supervisor(&host, &groups)),
+                state: state_name(&inside, &inside.sources).join(supervisor(&host, &groups)),
             }
         };
         Ok(DeploySpec {
             fleet: place.fleet.clone(),
             host: place.host.clone(),
             groups: place.groups.clone(),
-            home: self.host.home.join(state_name(&place.fleet)).join(SHARED),
+            home: self.host.home.join(state_name(&place.fleet, &place.manifest.canonical_files())).join(SHARED),
             executable: self.host.executable.clone(),
             libraries,
             start: Start::new(start),

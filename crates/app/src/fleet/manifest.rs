@@ -1,15 +1,18 @@
 //! Finding and reading the manifest of a fleet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use masque_fleet::{
     check::{self, Report, World},
     manifest::{self, Variables},
-    model::Fleet,
+    model::{Fleet, ServiceId},
 };
 use masque_types::diagnostic::{Diagnostic, Severity};
 
-use super::Place;
+use super::{Place, card::canonical, place};
 use crate::{Error, host::Host};
 
 /// Which fleet, and which part of it.
@@ -69,18 +72,49 @@ impl Manifest {
     /// Checks it against this machine, as the host that is asked for or that this machine is; without one, as any.
     ///
     /// # Errors
-    /// As for [`Self::fleet`], and when there is no such host.
+    /// As for [`Self::fleet`], and when there is no such host or group.
     pub fn check(&self, host: &Host) -> Result<Report, Error> {
         let fleet = self.fleet()?;
-        let here = match &self.asked.host {
-            Some(_) => Some(super::place::host_of(fleet, self.asked.host.as_deref())?),
-            None => super::place::host_of(fleet, None).ok(),
+        let groups = self.groups();
+        let here = match (&self.asked.host, groups.is_empty()) {
+            (None, true) => place::host_of(fleet, None).ok(),
+            (asked, _) => Some(place::host_of(fleet, asked.as_deref())?),
         };
+        if let Some(here) = &here {
+            place::refuse_unknown_groups(fleet, here, &groups)?;
+        }
         let path = host.variable("PATH").unwrap_or_default();
         let mut world = World::of_this_machine(fleet, here.as_deref(), path);
         // In a group's container, the programs of other groups are missing rightly.
-        world.groups_here = self.asked.groups.iter().cloned().collect();
+        world.groups_here = groups;
         Ok(check::check(fleet, &world))
+    }
+
+    /// The services that are asked for, with what they need of each other.
+    ///
+    /// # Errors
+    /// As for [`Self::fleet`], and when there is no such host or group.
+    pub fn part(&self) -> Result<Fleet, Error> {
+        let mut fleet = self.fleet()?.clone();
+        let groups = self.groups();
+        if let Some(asked) = &self.asked.host {
+            let host = place::host_of(&fleet, Some(asked))?;
+            fleet.services.retain(|service| service.id.host == host);
+        }
+        let known: BTreeSet<&String> = fleet.services.iter().filter_map(|service| service.group.as_ref()).collect();
+        if let Some(unknown) = groups.iter().find(|group| !known.contains(group)) {
+            let known = known.into_iter().cloned().collect::<Vec<_>>().join(", ");
+            return Err(Error::usage(format!("there is no service of a group `{unknown}`"))
+                .hint(format!("the groups: {known}")));
+        }
+        if !groups.is_empty() {
+            fleet.services.retain(|service| service.group.as_ref().is_some_and(|group| groups.contains(group)));
+        }
+        let kept: BTreeSet<ServiceId> = fleet.services.iter().map(|service| service.id.clone()).collect();
+        for service in &mut fleet.services {
+            service.dependencies.retain(|dependency| kept.contains(&dependency.on));
+        }
+        Ok(fleet)
     }
 
     /// The part of the fleet that a supervisor on this machine has.
@@ -91,6 +125,38 @@ impl Manifest {
         Place::of(host, self)
     }
 
+    /// The same for those who only have to reach a supervisor: when the files have errors meanwhile, the place that a
+    /// supervisor wrote down when it was started from them.
+    ///
+    /// # Errors
+    /// As for [`Self::place`].
+    pub fn known_place(&self, host: &Host) -> Result<Place, Error> {
+        let remembered = || self.fleet.is_none().then(|| Place::remembered(host, self)).flatten();
+        self.place(host).or_else(|error| remembered().ok_or(error))
+    }
+
+    /// Values that came from outside of its files, by what names them there: variables of the environment and those set
+    /// by hand. Whoever writes them into files has to think of secrets.
+    pub(super) fn values_from_outside(&self) -> Vec<(String, &str)> {
+        let sources = self.fleet.iter().flat_map(|fleet| &fleet.sources);
+        let texts: Vec<(&PathBuf, String)> =
+            sources.filter_map(|source| Some((source, fs_err::read_to_string(source).ok()?))).collect();
+        let is_named = |name: &str| texts.iter().any(|(source, text)| names(source, text, name));
+        let environment = self.variables.environment.iter().filter(|(name, _)| is_named(name));
+        let environment = environment.map(|(name, value)| (format!("${{env:{name}}}"), value.as_str()));
+        let set = self.variables.set.iter().map(|(name, value)| (format!("--var {name}"), value.as_str()));
+        environment.chain(set).collect()
+    }
+
+    fn groups(&self) -> BTreeSet<String> {
+        self.asked.groups.iter().cloned().collect()
+    }
+
+    /// Its files by the names that nothing else has.
+    pub(super) fn canonical_files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| canonical(file)).collect()
+    }
+
     /// Reads the same files again.
     pub(super) fn again(&self) -> Result<Fleet, String> {
         let loaded = manifest::load(&self.files, &self.variables);
@@ -99,6 +165,15 @@ impl Manifest {
             errors.map(ToString::to_string).collect::<Vec<_>>().join("\n")
         })
     }
+}
+
+/// Whether a file of a manifest names a variable of the environment. In Compose files every name is one.
+fn names(source: &Path, text: &str, variable: &str) -> bool {
+    let is_compose = source.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let forms = [format!("${{env:{variable}"), format!("${{{variable}"), format!("${variable}")];
+    let is_whole = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    let is_there = |form: &String| text.split(form.as_str()).skip(1).any(is_whole);
+    forms.iter().take(if is_compose { 3 } else { 1 }).any(is_there)
 }
 
 fn variables(host: &Host, set: &[String]) -> Result<Variables, Error> {
@@ -112,5 +187,5 @@ fn variables(host: &Host, set: &[String]) -> Result<Variables, Error> {
 fn nothing_found(directory: &Path) -> Error {
     Error::usage(format!("no manifest of a fleet in {} or above", directory.display()))
         .hint("write a fleet.toml: `masque fleet schema` describes it")
-        .hint("or name the files: masque fleet -f FILE …")
+        .hint("or name the files: masque fleet COMMAND --file FILE")
 }

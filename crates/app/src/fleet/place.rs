@@ -1,4 +1,5 @@
-//! [`Place`]: the part of a fleet that one supervisor has, and where it keeps its state.
+//! [`Place`]: the part of a fleet that one supervisor has, and where it keeps its state. Leaves out finding the
+//! supervisor, which [`super::reach`] does.
 
 use std::{
     collections::BTreeSet,
@@ -7,10 +8,13 @@ use std::{
 };
 
 use masque_fleet::model::{Fleet, Service};
-use masque_supervisor::{control::Client, directory::StateDirectory};
 use masque_types::digest::Digest;
 
-use super::{Manifest, link::supervisor};
+use super::{
+    Manifest,
+    card::{self, Card, FLEETS},
+    link::supervisor,
+};
 use crate::{Error, host::Host};
 
 /// The part of a fleet that one supervisor has.
@@ -26,6 +30,8 @@ pub struct Place {
     pub groups: BTreeSet<String>,
     /// The state directory.
     pub directory: PathBuf,
+    /// Where the state directories of all fleets are.
+    pub(super) home: PathBuf,
 }
 
 impl Place {
@@ -33,15 +39,33 @@ impl Place {
         let fleet = manifest.fleet()?.clone();
         let name = host_of(&fleet, manifest.asked.host.as_deref())?;
         let groups: BTreeSet<String> = manifest.asked.groups.iter().cloned().collect();
-        for group in &groups {
-            let is_here = |service: &Service| service.group.as_ref() == Some(group);
-            if !fleet.services_of(&name).any(is_here) {
-                return Err(Error::usage(format!("host `{name}` has no service of a group `{group}`"))
-                    .hint(format!("its groups: {}", groups_of(&fleet, &name))));
-            }
-        }
-        let directory = state_of(host, &fleet).join(supervisor(&name, &groups));
-        Ok(Self { manifest: manifest.clone(), fleet, host: name, groups, directory })
+        refuse_unknown_groups(&fleet, &name, &groups)?;
+        let directory =
+            host.home.join(state_name(&fleet, &manifest.canonical_files())).join(supervisor(&name, &groups));
+        let home = host.home.clone();
+        Ok(Self { manifest: manifest.clone(), fleet, host: name, groups, directory, home })
+    }
+
+    /// What a supervisor that was started earlier from the same files wrote down about itself: all that is needed to
+    /// reach it when the files have errors meanwhile. Its services are not known then.
+    pub(super) fn remembered(host: &Host, manifest: &Manifest) -> Option<Self> {
+        let (files, asked) = (manifest.canonical_files(), &manifest.asked);
+        let is_meant = |found: &card::Found| {
+            let groups: BTreeSet<&String> = asked.groups.iter().collect();
+            found.card.files == files
+                && asked.host.as_ref().is_none_or(|host| *host == found.card.host)
+                && found.card.groups.iter().eq(groups)
+        };
+        let found = card::all(&host.home).filter(is_meant).max_by_key(|found| found.process.is_some())?;
+        let Card { fleet: name, directory, host: own, groups, .. } = found.card;
+        let fleet = Fleet { name, directory, ..Fleet::default() };
+        let (manifest, home) = (manifest.clone(), host.home.clone());
+        Some(Self { manifest, fleet, host: own, groups, directory: found.state, home })
+    }
+
+    /// What its supervisor is known by.
+    pub(super) fn card(&self) -> Card {
+        Card::new(&self.fleet.name, &self.fleet.directory, &self.manifest.files, &self.host, &self.groups)
     }
 
     /// The services that its supervisor has.
@@ -55,50 +79,29 @@ impl Place {
         let in_group = || service.group.as_ref().is_some_and(|group| self.groups.contains(group));
         service.id.host == self.host && (self.groups.is_empty() || in_group())
     }
-
-    /// Its supervisor.
-    ///
-    /// # Errors
-    /// When none runs.
-    pub async fn connect(&self) -> Result<Client, Error> {
-        let directory = StateDirectory::open(&self.directory).map_err(|error| self.named(error))?;
-        Client::connect(&directory).await.map_err(|error| self.named(error))
-    }
-
-    /// The process of its supervisor, if one runs.
-    ///
-    /// # Errors
-    /// When the state directory cannot be read.
-    pub fn supervisor(&self) -> Result<Option<u32>, Error> {
-        match StateDirectory::open(&self.directory) {
-            Ok(directory) => Ok(directory.supervisor()?),
-            Err(masque_supervisor::Error::NotRunning { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Says of what nobody runs, where the supervisor's own error knows a directory only.
-    fn named(&self, error: masque_supervisor::Error) -> Error {
-        match error {
-            masque_supervisor::Error::NotRunning { .. } => {
-                let what = format!("fleet `{}` is not up on host `{}`", self.fleet.name, self.host);
-                Error::environment(what).hint("start it: masque fleet up -d")
-            }
-            error => error.into(),
-        }
-    }
 }
 
-/// Where all supervisors of a fleet keep their state: fleets of one name in two directories are two fleets.
-fn state_of(host: &Host, fleet: &Fleet) -> PathBuf {
-    host.home.join(state_name(fleet))
-}
-
-/// The same, from the home on.
-pub(super) fn state_name(fleet: &Fleet) -> PathBuf {
-    let digest = Digest::of(fleet.directory.as_os_str().as_encoded_bytes());
+/// Where all supervisors of a fleet keep their state, from the home on. Fleets of one name from other files, or in other
+/// directories, are other fleets.
+pub(super) fn state_name(fleet: &Fleet, files: &[PathBuf]) -> PathBuf {
+    let paths = std::iter::once(&fleet.directory).chain(files);
+    let bytes: Vec<u8> =
+        paths.flat_map(|path| path.as_os_str().as_encoded_bytes().iter().copied().chain([0])).collect();
+    let digest = Digest::of(&bytes);
     let hex: String = digest.as_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    PathBuf::from("fleet").join(format!("{}-{hex}", fleet.name))
+    PathBuf::from(FLEETS).join(format!("{}-{hex}", fleet.name))
+}
+
+/// Refuses groups that a host does not have.
+pub(super) fn refuse_unknown_groups(fleet: &Fleet, host: &str, groups: &BTreeSet<String>) -> Result<(), Error> {
+    for group in groups {
+        let is_here = |service: &Service| service.group.as_ref() == Some(group);
+        if !fleet.services_of(host).any(is_here) {
+            return Err(Error::usage(format!("host `{host}` has no service of a group `{group}`"))
+                .hint(format!("its groups: {}", groups_of(fleet, host))));
+        }
+    }
+    Ok(())
 }
 
 /// The host that is asked for, or that this machine is: the only one, the one of its name, the one of its address.

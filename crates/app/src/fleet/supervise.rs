@@ -19,7 +19,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Place;
-use crate::{App, Error, audit, config::Settings, host::Host};
+use crate::{
+    App, Error, audit,
+    config::{Layer, Resolved, Settings},
+    host::Host,
+};
 
 /// What supervisors and keepers say for people goes to this file of the state directory.
 const LOG: &str = "supervisor.log";
@@ -57,10 +61,11 @@ impl App {
     /// When it does not come to answer; the message ends with what it said.
     pub async fn start_fleet(&self, actor: &Actor, place: &Place) -> Result<Began, Error> {
         self.note_fleet(actor, "fleet.up", place, json!({ "detached": true })).await?;
-        if let Ok(mut client) = place.connect().await {
+        if let Ok(mut client) = place.own().await {
             client.up(super::Target::All).await?;
             return Ok(Began::Running);
         }
+        place.refuse_doubles()?;
         let keeper = self.detach_keeper(place)?;
         await_answer(place, keeper).await?;
         Ok(Began::Started)
@@ -69,8 +74,8 @@ impl App {
     fn detach_keeper(&self, place: &Place) -> Result<u32, Error> {
         let directory = StateDirectory::create(&place.directory)?;
         let log = open_log(&directory)?;
-        let arguments = arguments(place, &["--keep"]);
-        let environment = environment(&self.host);
+        let arguments = arguments(place, &self.settings, &["--keep"]);
+        let environment = environment(&self.host, &self.settings, place)?;
         masque_sandbox::detach(&self.host.executable, &arguments, &environment, &place.fleet.directory, log)
             .map_err(|error| Error::environment(format!("the supervisor did not start: {error}")))
     }
@@ -92,7 +97,7 @@ impl Place {
     /// Supervises in this process until it is told to end and everything has ended.
     ///
     /// # Errors
-    /// When another supervisor runs, the state directory cannot be used, or other hosts cannot be spoken with.
+    /// When another supervisor has some of the services, the state directory cannot be used, or other hosts cannot be spoken with.
     pub async fn supervise(
         &self,
         host: &Host,
@@ -100,7 +105,13 @@ impl Place {
         begin: Begin,
         stop: CancellationToken,
     ) -> Result<(), Error> {
-        Ok(Runner::start(self.spec(host, settings, begin)?).await?.run(stop).await?)
+        self.refuse_doubles()?;
+        let runner = Runner::start(self.spec(host, settings, begin)?).await?;
+        if let Err(error) = self.card().write(&self.directory) {
+            // On a full disk, for example: it can be reached all the same, as long as the manifest can be read.
+            tracing::warn!("where this supervisor is cannot be written down: {error}");
+        }
+        Ok(runner.run(stop).await?)
     }
 
     fn spec(&self, host: &Host, settings: &Settings, begin: Begin) -> Result<RunnerSpec, Error> {
@@ -123,14 +134,14 @@ impl Place {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub async fn keep(&self, host: &Host) -> Result<i32, Error> {
+    pub async fn keep(&self, host: &Host, settings: &Settings) -> Result<i32, Error> {
         let directory = StateDirectory::create(&self.directory)?;
         let words = |begin: &str| {
             let program = std::iter::once(host.executable.clone().into_os_string());
-            program.chain(arguments(self, &["--begin", begin])).collect::<Vec<_>>()
+            program.chain(arguments(self, settings, &["--begin", begin])).collect::<Vec<_>>()
         };
         let mut command = ServiceCommand::new(words("up"), &self.fleet.directory);
-        command.environment = environment(host);
+        command.environment = environment(host, settings, self)?;
         command.output = Output::Descriptor(open_log(&directory)?.into());
         Ok(masque_supervisor::keeper::keep(command, words("resume")).await?)
     }
@@ -141,14 +152,32 @@ fn now() -> Timestamp {
     crate::clock::SystemClock.now()
 }
 
+/// Variables of the manifest that were set by hand, for a supervisor in the background: a list as JSON. Their values may
+/// be secrets, and everybody on the machine sees arguments.
+const VARIABLES: &str = "MASQUE_FLEET_VARIABLES";
+
+/// The variables that whoever started this process in the background was given.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn handed_variables(host: &Host) -> Result<Vec<String>, Error> {
+    let read = |text| serde_json::from_str(text).map_err(|error| Error::usage(format!("{VARIABLES}: {error}")));
+    host.variable(VARIABLES).map_or_else(|| Ok(Vec::new()), read)
+}
+
+/// Options that were set for this invocation, and whether their values are secret.
+fn given(settings: &Settings) -> impl Iterator<Item = &Resolved> {
+    settings.all().filter(|resolved| resolved.layer == Layer::Argument)
+}
+
 /// The arguments by which this program supervises that place.
-fn arguments(place: &Place, further: &[&str]) -> Vec<OsString> {
+fn arguments(place: &Place, settings: &Settings, further: &[&str]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["fleet".into(), "supervise".into()];
+    for Resolved { option, value, .. } in given(settings).filter(|resolved| !resolved.option.secret) {
+        arguments.extend(["--set".into(), format!("{}={value}", option.key).into()]);
+    }
     for file in &place.manifest.files {
         arguments.extend(["--file".into(), file.into()]);
-    }
-    for variable in &place.manifest.asked.variables {
-        arguments.extend(["--var".into(), variable.into()]);
     }
     arguments.extend(["--host".into(), OsString::from(&place.host)]);
     for group in &place.groups {
@@ -158,9 +187,13 @@ fn arguments(place: &Place, further: &[&str]) -> Vec<OsString> {
     arguments
 }
 
-fn environment(host: &Host) -> BTreeMap<OsString, OsString> {
+fn environment(host: &Host, settings: &Settings, place: &Place) -> Result<BTreeMap<OsString, OsString>, Error> {
     let own = host.environment.iter().map(|(name, value)| (name.into(), value.into()));
-    own.chain([("MASQUE_HOME".into(), host.home.clone().into())]).collect()
+    let secret = given(settings).filter(|resolved| resolved.option.secret);
+    let secret = secret.map(|resolved| (resolved.option.variable().into(), resolved.value.to_string().into()));
+    let variables = serde_json::to_string(&place.manifest.asked.variables).map_err(std::io::Error::from)?;
+    let further = [("MASQUE_HOME".into(), host.home.clone().into()), (VARIABLES.into(), variables.into())];
+    Ok(own.chain(secret).chain(further).collect())
 }
 
 fn open_log(directory: &StateDirectory) -> Result<std::fs::File, Error> {

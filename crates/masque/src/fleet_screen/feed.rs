@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use masque_app::{
     Error,
-    fleet::{Answer, Place, Request, model::ServiceId},
+    fleet::{Answer, Place, model::ServiceId},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -84,28 +84,30 @@ pub(super) async fn lines(place: Place, mut wants: watch::Receiver<Option<Servic
     }
 }
 
-/// Never comes back by itself but after a wait.
+/// Goes on with the next supervisor when one is replaced. Never comes back by itself.
 async fn of_service(place: &Place, wanted: Option<&ServiceId>, tell: &mpsc::Sender<Event>) {
     let Some(id) = wanted else { return std::future::pending().await };
-    if let Err(error) = each_line(place, id, tell).await {
-        // What is closed is noticed by the one that waits for another wish.
-        let _ = tell.send(Event::Mute(id.clone(), error.to_string())).await;
+    loop {
+        if let Err(error) = each_line(place, id, tell).await {
+            // What is closed is noticed by the one that waits for another wish.
+            let _ = tell.send(Event::Mute(id.clone(), error.to_string())).await;
+        }
+        sleep(LOOK).await;
     }
-    std::future::pending().await
 }
 
 async fn each_line(place: &Place, id: &ServiceId, tell: &mpsc::Sender<Event>) -> Result<(), Error> {
     let mut client = place.connect().await?;
-    client.ask(&Request::Logs { services: vec![id.to_string()], lines: LINES, follow: true }).await?;
-    while let Some(answer) = client.next().await? {
-        let event = match answer {
-            Answer::Line(line) => Event::Line(line),
-            Answer::Missed(count) => Event::Missed(id.clone(), count),
-            _ => continue,
+    client.follow_logs(vec![id.to_string()], LINES).await?;
+    let mut told = tell.send(Event::Listening(id.clone())).await;
+    while told.is_ok()
+        && let Some(answer) = client.next().await?
+    {
+        told = match answer {
+            Answer::Line(line) => tell.send(Event::Line(line)).await,
+            Answer::Missed(count) => tell.send(Event::Missed(id.clone(), count)).await,
+            _ => Ok(()),
         };
-        if tell.send(event).await.is_err() {
-            return Ok(());
-        }
     }
     Ok(())
 }

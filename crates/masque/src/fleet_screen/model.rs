@@ -110,6 +110,11 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
+    /// Forgets what was told, which is told again.
+    pub(crate) fn begin(&mut self) {
+        *self = Self { of: self.of.take(), ..Self::default() };
+    }
+
     /// Adds a line. Whoever looks back keeps looking at the same lines.
     pub(crate) fn push(&mut self, line: LogLine) {
         self.lines.push_back(line);

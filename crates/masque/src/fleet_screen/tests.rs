@@ -235,6 +235,16 @@ fn a_change_is_seen_before_the_next_status() {
     assert!(shown.contains("↻ TaskRouter") && shown.contains("it ended: signal KILL"), "{shown}");
 }
 
+#[test]
+fn the_next_supervisor_tells_the_lines_anew() {
+    let id = ServiceId::new("mainpc", "TaskRouter");
+    let mut model = showing("TaskRouter");
+    update(&mut model, Event::Mute(id.clone(), "it is gone".to_owned()));
+    assert!(model.logs.trouble.is_some());
+    update(&mut model, Event::Listening(id));
+    assert!(model.logs.trouble.is_none() && model.logs.lines.is_empty());
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         "[a-z/? ]".prop_map(|text| KeyCode::Char(text.chars().next().unwrap_or(' '))),
@@ -259,6 +269,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => ".*".prop_map(|text| line("mainpc/TaskRouter", &text)),
         1 => ".*".prop_map(Event::Away),
         1 => ".*".prop_map(Event::Said),
+        1 => Just(Event::Listening(ServiceId::new("mainpc", "TaskRouter"))),
         1 => Just(Event::Missed(ServiceId::new("mainpc", "TaskRouter"), 3)),
     ]
 }

@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Change(Change),
     /// The supervisor does not answer.
     Away(String),
+    /// The lines of that service are told from now on, the last ones first.
+    Listening(ServiceId),
     /// A service printed a line.
     Line(LogLine),
     /// Lines of that service were left out.
@@ -55,10 +57,11 @@ pub(crate) fn update(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Change(change) => apply(model, &change),
         Event::Away(why) => model.away = Some(why),
+        Event::Listening(id) if model.logs.of.as_ref() == Some(&id) => model.logs.begin(),
         Event::Line(line) if model.logs.of.as_ref() == Some(&line.id) => model.logs.push(line),
         Event::Missed(id, count) if model.logs.of.as_ref() == Some(&id) => model.logs.missed += count,
         Event::Mute(id, why) if model.logs.of.as_ref() == Some(&id) => model.logs.trouble = Some(why),
-        Event::Line(_) | Event::Missed(..) | Event::Mute(..) => {}
+        Event::Listening(_) | Event::Line(_) | Event::Missed(..) | Event::Mute(..) => {}
         Event::Said(what) => model.message = Some(what),
     }
     keep_selection(model);

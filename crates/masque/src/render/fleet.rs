@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use masque_app::fleet::{
-    Chain, Explanation, LogLine, Report, Rolled,
+    Chain, Explanation, LogLine, Place, Report, Rolled,
     graph::Graph,
     model::{Fleet, ServiceId},
     status::{FleetStatus, HostStatus, Reach, ServiceStatus, State},
@@ -70,8 +70,7 @@ pub(crate) fn status(status: &FleetStatus) {
         for group in groups {
             let of_group = || host.services.iter().filter(|service| service.group.as_deref() == group);
             if let Some(group) = group {
-                let usable = of_group().filter(|service| service.state.is_usable()).count();
-                line(&format!("  {BOLD}{group}{BOLD:#} {DIM}{usable}/{}{DIM:#}", of_group().count()));
+                line(&format!("  {BOLD}{group}{BOLD:#} {DIM}{}{DIM:#}", count(of_group())));
             }
             let depth = if group.is_some() { 4 } else { 2 };
             of_group().for_each(|service| line(&service_line(service, depth, names, status.at)));
@@ -80,14 +79,20 @@ pub(crate) fn status(status: &FleetStatus) {
 }
 
 fn head(host: &HostStatus) -> String {
-    let usable = host.services.iter().filter(|service| service.state.is_usable()).count();
     let reach = match host.reach {
         Reach::Here => String::new(),
         Reach::Connected => format!(" {DIM}connected, {} old{DIM:#}", style::duration(host.age)),
         Reach::Lost => format!(" {WARNING}lost{WARNING:#} {DIM}{} ago{DIM:#}", style::duration(host.age)),
         Reach::Unknown => format!(" {WARNING}not heard of yet{WARNING:#}"),
     };
-    format!("{BOLD}{}{BOLD:#} {usable}/{}{reach}", host.host, host.services.len())
+    format!("{BOLD}{}{BOLD:#} {}{reach}", host.host, count(host.services.iter()))
+}
+
+/// How many of how many can be used. A standby that nobody needs is not missing.
+fn count<'a>(services: impl Iterator<Item = &'a ServiceStatus>) -> String {
+    let wanted: Vec<&ServiceStatus> = services.filter(|service| service.state != State::Declared).collect();
+    let usable = wanted.iter().filter(|service| service.state.is_usable()).count();
+    format!("{usable}/{}", wanted.len())
 }
 
 fn service_line(service: &ServiceStatus, depth: usize, names: usize, now: Timestamp) -> String {
@@ -171,6 +176,11 @@ fn standing(id: &ServiceId, state: Option<State>) -> String {
         }
         None => format!("{WARNING}?{WARNING:#} {id} {DIM}nothing is known of it{DIM:#}"),
     }
+}
+
+/// That a fleet that was watched is down.
+pub(crate) fn down(place: &Place) {
+    note(&format!("fleet {} is down on {}", place.fleet.name, place.host));
 }
 
 /// What a rolling replacement did.

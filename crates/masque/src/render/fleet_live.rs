@@ -43,7 +43,9 @@ impl Live {
         for (group, size) in sizes {
             let name = group.clone().unwrap_or_else(|| "services".to_owned());
             let bar = screen.add(ProgressBar::new(size).with_message(format!("{name:<width$}")));
-            if let Ok(style) = ProgressStyle::with_template("{msg} {bar:24.green/dim} {pos}/{len}") {
+            let template =
+                if is_coloured() { "{msg} {bar:24.green/dim} {pos}/{len}" } else { "{msg} {bar:24} {pos}/{len}" };
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             self.bars.insert(group, bar);
@@ -81,8 +83,9 @@ impl Live {
     fn line(&self, text: &str) {
         match &self.screen {
             Some(screen) => {
+                let plain = anstream::adapter::strip_str(text).to_string();
                 // A terminal that is gone is seen elsewhere.
-                let _ = screen.println(text);
+                let _ = screen.println(if is_coloured() { text } else { &plain });
             }
             None => {
                 use std::io::Write as _;
@@ -106,7 +109,7 @@ impl Live {
         self.line(&format!("{BOLD}{usable}/{all} ready{BOLD:#}"));
         if let Some(chain) = chain {
             super::fleet::chain(chain);
-        } else {
+        } else if usable == 0 {
             note("nothing became ready");
         }
     }
@@ -118,6 +121,11 @@ impl Live {
         }
         self.screen = None;
     }
+}
+
+/// Whether colours are wanted; the lines above bars do not go through `anstream`.
+fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 fn line_of(change: &Change, offset: Option<Duration>) -> String {

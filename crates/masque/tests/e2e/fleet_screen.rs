@@ -32,11 +32,15 @@ dependencies = ["web"]
 struct Fleet(Stage);
 
 impl Fleet {
-    fn start() -> Self {
+    fn new() -> Self {
         let mut stage = Stage::new();
         stage.variable("TERM", "xterm-256color");
         stage.file("project/fleet.toml", FLEET);
-        let fleet = Self(stage);
+        Self(stage)
+    }
+
+    fn start() -> Self {
+        let fleet = Self::new();
         fleet.0.masque(&["fleet", "up", "--detach", "--wait"]).expect(0);
         fleet
     }
@@ -104,4 +108,26 @@ fn a_signal_gives_the_terminal_back_and_a_fleet_that_ends_is_told() {
     assert!(!left.contains("● database"), "the usual screen is back:\n{left}");
     let refused = fleet.0.masque(&["fleet", "top"]).expect(2);
     assert!(refused.stderr.contains("the full screen needs a terminal"), "{refused:?}");
+}
+
+#[test]
+fn without_colours_a_start_has_none_and_a_watched_status_keeps_its_place() {
+    if !has_tmux() {
+        return;
+    }
+    let mut fleet = Fleet::new();
+    fleet.0.variable("NO_COLOR", "1");
+    let up = Terminal::start(&fleet.0, "up", (110, 30), "fleet up");
+    up.shows("2/3 ready");
+    let raw = String::from_utf8(up.tmux(&["capture-pane", "-e", "-p"]).stdout).unwrap();
+    assert!(!raw.contains("\u{1b}[3"), "{raw}");
+    let watch = Terminal::start(&fleet.0, "watch", (110, 30), "fleet status --watch");
+    let is_later =
+        |screen: &str| screen.contains("● database") && ![" 0s,", " 1s,"].iter().any(|age| screen.contains(age));
+    watch.until("a later status", is_later);
+    assert_eq!(watch.screen().matches("broken").count(), 1);
+    for terminal in [watch, up] {
+        terminal.presses("C-c");
+        terminal.shows("[left 0]");
+    }
 }

@@ -1,9 +1,12 @@
 //! The client of a supervisor's control socket.
 
+use std::time::Duration;
+
 use masque_fleet::status::{Change, FleetStatus};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
+    time::timeout,
 };
 
 use super::{
@@ -11,6 +14,9 @@ use super::{
     message::{Answer, Explanation, LogLine, Request, Rolled, Target},
 };
 use crate::{Error, directory::StateDirectory};
+
+/// How long a supervisor may take for an answer that needs no waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to a supervisor. One request at a time.
 #[derive(Debug)]
@@ -61,14 +67,29 @@ impl Client {
     /// Asks, and gives all that is answered.
     ///
     /// # Errors
-    /// As for [`Self::next`].
+    /// As for [`Self::next`]; [`Error::Silent`] when the next answer does not come within some seconds.
     pub async fn all(&mut self, request: &Request) -> Result<Vec<Answer>, Error> {
         self.ask(request).await?;
         let mut answers = Vec::new();
-        while let Some(answer) = self.next().await? {
-            answers.push(answer);
+        loop {
+            match timeout(PATIENCE, self.next()).await {
+                Ok(answer) => match answer? {
+                    Some(answer) => answers.push(answer),
+                    None => return Ok(answers),
+                },
+                Err(_) => return Err(self.silent()),
+            }
         }
-        Ok(answers)
+    }
+
+    /// Finds out whether anybody answers, before something that takes its time.
+    async fn ping(&mut self) -> Result<(), Error> {
+        self.all(&Request::Changes { after: u64::MAX, follow: false }).await.map(drop)
+    }
+
+    fn silent(&self) -> Error {
+        let process = self.stream.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
+        Error::Silent { process: process.and_then(|process| u32::try_from(process).ok()).unwrap_or(0) }
     }
 
     /// Where every service stands.
@@ -124,7 +145,7 @@ impl Client {
     /// # Errors
     /// As for [`Self::next`].
     pub async fn roll(&mut self, target: Target) -> Result<Rolled, Error> {
-        self.one(&Request::Restart { target, rolling: true }, rolled).await
+        self.slow(&Request::Restart { target, rolling: true }).await
     }
 
     /// The manifest is read again, and what changed is replaced in waves. Comes back at the end.
@@ -132,7 +153,7 @@ impl Client {
     /// # Errors
     /// As for [`Self::next`]; [`Error::Refused`] when the manifest is wrong.
     pub async fn reload(&mut self) -> Result<Rolled, Error> {
-        self.one(&Request::Reload, rolled).await
+        self.slow(&Request::Reload).await
     }
 
     /// The changes above a number that the supervisor remembers.
@@ -149,7 +170,17 @@ impl Client {
     /// # Errors
     /// As for [`Self::next`].
     pub async fn follow_changes(&mut self, after: u64) -> Result<(), Error> {
+        self.ping().await?;
         self.ask(&Request::Changes { after, follow: true }).await
+    }
+
+    /// Begins to follow what services print, after the last lines of each; [`Self::next`] tells it.
+    ///
+    /// # Errors
+    /// As for [`Self::next`].
+    pub async fn follow_logs(&mut self, services: Vec<String>, lines: usize) -> Result<(), Error> {
+        self.ping().await?;
+        self.ask(&Request::Logs { services, lines, follow: true }).await
     }
 
     /// The next change that is followed.
@@ -182,6 +213,10 @@ impl Client {
     /// # Errors
     /// As for [`Self::next`].
     pub async fn shutdown(mut self) -> Result<(), Error> {
+        match self.ping().await {
+            Err(Error::Gone) => return Ok(()),
+            answered => answered?,
+        }
         self.ask(&Request::Shutdown).await?;
         match self.next().await {
             Err(Error::Gone) => Ok(()),
@@ -193,6 +228,17 @@ impl Client {
                 Ok(())
             }
         }
+    }
+
+    /// Asks for a replacement in waves, which takes as long as its services do.
+    async fn slow(&mut self, request: &Request) -> Result<Rolled, Error> {
+        self.ping().await?;
+        self.ask(request).await?;
+        let mut told = None;
+        while let Some(answer) = self.next().await? {
+            told = rolled(answer).or(told);
+        }
+        told.ok_or_else(|| Error::Answer("nothing was told".to_owned()))
     }
 
     async fn one<T>(&mut self, request: &Request, pick: impl Fn(Answer) -> Option<T>) -> Result<T, Error> {

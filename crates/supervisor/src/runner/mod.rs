@@ -48,7 +48,7 @@ use crate::{
 };
 
 /// Log files of services, in the state directory.
-const LOGS: &str = "logs";
+pub const LOGS: &str = "logs";
 /// The pipes that they print to.
 const PIPES: &str = "fifo";
 /// What services are told of their dependencies while they run.

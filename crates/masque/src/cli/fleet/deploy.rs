@@ -8,7 +8,7 @@ use masque_app::{
 };
 use serde_json::json;
 
-use super::{Context, Which, place};
+use super::{Context, Which, place, said};
 use crate::{exit::Exit, render};
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,13 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     if arguments.remove {
         let done = app.undeploy_fleet(&actor, &place).await;
         app.close().await?;
-        return done.map(|()| Exit::Success);
+        done?;
+        said(
+            arguments.json,
+            "removed",
+            &format!("the containers of {} on {} are removed", place.fleet.name, place.host),
+        );
+        return Ok(Exit::Success);
     }
     let build = match arguments.build {
         When::Missing => Build::Missing,

@@ -38,7 +38,7 @@ pub(crate) struct Form {
 
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Error> {
     let manifest = read(context, arguments.which.asked())?;
-    let fleet = manifest.fleet()?;
+    let fleet = &manifest.part()?;
     let graph = Graph::of(fleet);
     let form = &arguments.form;
     if form.json {

@@ -20,6 +20,7 @@ use masque_app::{
     Error,
     fleet::{Asked, Manifest, Place},
 };
+use serde_json::json;
 
 use super::Context;
 use crate::{exit::Exit, render as show};
@@ -88,6 +89,23 @@ pub(crate) struct Part {
     group: Vec<String>,
 }
 
+/// Which fleet, as a whole.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Whole {
+    /// File that describes the fleet; found from here upward when absent
+    #[arg(short, long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Set a variable of the manifest
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    variables: Vec<String>,
+}
+
+impl Whole {
+    fn asked(&self) -> Asked {
+        Asked { files: self.file.clone(), variables: self.variables.clone(), ..Asked::default() }
+    }
+}
+
 impl Part {
     fn asked(&self, files: &[PathBuf]) -> Asked {
         Asked {
@@ -114,9 +132,29 @@ fn read(context: &Context, asked: Asked) -> Result<Manifest, Error> {
     Ok(manifest)
 }
 
+/// The same for those who only have to reach a supervisor: one that runs is reached although the manifest has errors
+/// meanwhile.
+fn known_place(context: &Context, asked: Asked) -> Result<Place, Error> {
+    let manifest = read(context, asked)?;
+    let place = manifest.known_place(&context.host)?;
+    if manifest.fleet.is_none() {
+        show::note("the manifest has errors; the supervisor that was started from it is asked all the same");
+    }
+    Ok(place)
+}
+
 /// The part of the fleet that this machine's supervisor has.
 fn place(context: &Context, asked: Asked) -> Result<Place, Error> {
     read(context, asked)?.place(&context.host)
+}
+
+/// Says what was done.
+fn said(json: bool, word: &str, text: &str) {
+    if json {
+        show::json(&json!({ "done": word }));
+    } else {
+        show::note(text);
+    }
 }
 
 pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Error> {

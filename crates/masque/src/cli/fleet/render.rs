@@ -8,7 +8,7 @@ use masque_app::{
 };
 use serde_json::json;
 
-use super::{Context, Which, read};
+use super::{Context, Whole, read};
 use crate::{exit::Exit, render};
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    which: Which,
+    which: Whole,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,12 +48,17 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Erro
         Form::Dockerfiles => export::dockerfiles(fleet),
     };
     let directory = context.directory.join(&arguments.output);
-    files.write(&directory)?;
-    let written = files.0.keys().map(|path| directory.join(path).display().to_string());
+    let written = manifest.write(files, &directory)?;
+    for (file, names) in &written.private {
+        let names = names.join(", ");
+        render::note(&format!("{} holds the value of {names}; only you can read it", file.display()));
+    }
     if arguments.json {
-        render::json(&json!({ "files": written.collect::<Vec<_>>() }));
+        let private: Vec<_> =
+            written.private.iter().map(|(file, names)| json!({ "file": file, "holds": names })).collect();
+        render::json(&json!({ "files": written.files, "private": private }));
     } else {
-        written.for_each(|file| render::line(&file));
+        written.files.iter().for_each(|file| render::line(&file.display().to_string()));
     }
     Ok(Exit::Success)
 }

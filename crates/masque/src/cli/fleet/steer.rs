@@ -5,9 +5,8 @@ use masque_app::{
     fleet::{Place, Rolled, Target},
 };
 use masque_types::actor::Actor;
-use serde_json::json;
 
-use super::{Context, Which, place};
+use super::{Context, Which, known_place, place, said};
 use crate::{exit::Exit, render};
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +55,7 @@ pub(crate) struct ReloadArguments {
 }
 
 pub(crate) async fn down(context: Context, arguments: DownArguments) -> Result<Exit, Error> {
-    let place = place(&context, arguments.which.asked())?;
+    let place = known_place(&context, arguments.which.asked())?;
     let actor = context.actor();
     let app = context.open().await?;
     let done = app.end_fleet(&actor, &place).await;
@@ -99,7 +98,11 @@ pub(crate) async fn restart(context: Context, arguments: RestartArguments) -> Re
     };
     app.close().await?;
     let Some(rolled) = done? else {
-        let what = if arguments.services.is_empty() { "everything".to_owned() } else { arguments.services.join(", ") };
+        let what = match (arguments.services.as_slice(), place.groups.is_empty()) {
+            ([], true) => "everything".to_owned(),
+            ([], false) => place.groups.iter().map(|group| format!("group {group}")).collect::<Vec<_>>().join(", "),
+            (services, _) => services.join(", "),
+        };
         said(arguments.json, "restarting", &format!("restarting {what}"));
         return Ok(Exit::Success);
     };
@@ -107,24 +110,18 @@ pub(crate) async fn restart(context: Context, arguments: RestartArguments) -> Re
 }
 
 pub(crate) async fn reload(context: Context, arguments: ReloadArguments) -> Result<Exit, Error> {
-    let (app, actor, place) = open(context, &arguments.which).await?;
+    let place = place(&context, arguments.which.asked())?;
+    let actor = context.actor();
+    let app = context.open().await?;
     let done = app.reload_fleet(&actor, &place).await;
     app.close().await?;
     Ok(show_rolled(&done?, arguments.json))
 }
 
 async fn open(context: Context, which: &Which) -> Result<(App, Actor, Place), Error> {
-    let place = place(&context, which.asked())?;
+    let place = known_place(&context, which.asked())?;
     let actor = context.actor();
     Ok((context.open().await?, actor, place))
-}
-
-fn said(json: bool, word: &str, text: &str) {
-    if json {
-        render::json(&json!({ "done": word }));
-    } else {
-        render::note(text);
-    }
 }
 
 fn show_rolled(rolled: &Rolled, json: bool) -> Exit {

@@ -1,6 +1,9 @@
 //! `masque fleet supervise`: what runs in the background. Hidden: people use `masque fleet up -d`.
 
-use masque_app::{Error, fleet::Begin};
+use masque_app::{
+    Error,
+    fleet::{Begin, handed_variables},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Which, place};
@@ -28,9 +31,11 @@ enum Wanted {
 }
 
 pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
-    let place = place(&context, arguments.which.asked())?;
+    let mut asked = arguments.which.asked();
+    asked.variables.extend(handed_variables(&context.host)?);
+    let place = place(&context, asked)?;
     if arguments.keep {
-        return Ok(Exit::of_code(place.keep(&context.host).await?));
+        return Ok(Exit::of_code(place.keep(&context.host, &context.settings).await?));
     }
     let begin = match arguments.begin {
         Wanted::Up => Begin::Up,

@@ -5,12 +5,16 @@ use std::time::Duration;
 use masque_app::{
     App, Error,
     config::Settings,
-    fleet::{Began, Begin, Chain, Client, Place, Progress, status::Change},
+    fleet::{
+        Began, Begin, Chain, Client, Manifest, Place, Progress,
+        status::{Change, State},
+    },
     host::Host,
 };
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Which, read};
+use super::{Context, Which, check::found, read, said};
 use crate::{
     exit::Exit,
     render::{self, fleet_live::Live},
@@ -43,13 +47,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, Error> {
     let manifest = read(&context, arguments.which.asked())?;
     let place = manifest.place(&context.host)?;
+    place.refuse_doubles()?;
     if !arguments.no_check && place.supervisor()?.is_none() {
-        let report = manifest.check(&context.host)?;
-        if !report.is_good() {
-            render::fleet::report(&place.fleet, &report);
-            return Err(Error::refused("the fleet is not started: the check found errors")
-                .hint("mend what is listed above, or start all the same: --no-check"));
-        }
+        check(&context, &manifest, &place, arguments.json)?;
     }
     let (actor, host, settings) = (context.actor(), context.host.clone(), context.settings.clone());
     let app = context.open().await?;
@@ -63,6 +63,21 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
     attached(&host, &settings, &place, arguments.json).await
 }
 
+/// Refuses to start what cannot work.
+fn check(context: &Context, manifest: &Manifest, place: &Place, json: bool) -> Result<(), Error> {
+    let report = manifest.check(&context.host)?;
+    if report.is_good() {
+        return Ok(());
+    }
+    if json {
+        render::json(&found(manifest, Some(&report)));
+    } else {
+        render::fleet::report(&place.fleet, &report);
+    }
+    Err(Error::refused("the fleet is not started: the check found errors")
+        .hint("mend what is listed above, or start all the same: --no-check"))
+}
+
 /// The supervisor does not hold the store open.
 async fn close(app: App) -> Result<(), Error> {
     app.close().await
@@ -70,13 +85,14 @@ async fn close(app: App) -> Result<(), Error> {
 
 async fn detached(place: &Place, began: Began, arguments: &Arguments) -> Result<Exit, Error> {
     let mut live = Live::new(arguments.json);
-    if began == Began::Running && !arguments.json {
-        render::note("it is up already; what had been stopped is started");
+    let (word, text) = match began {
+        Began::Started => ("starting", "it starts in the background; look: masque fleet status"),
+        Began::Running => ("running", "it is up already; what had been stopped is started"),
+    };
+    if !arguments.wait || (began == Began::Running && !arguments.json) {
+        said(arguments.json, word, text);
     }
     if !arguments.wait {
-        if !arguments.json {
-            render::note("it starts in the background; look: masque fleet status");
-        }
         return Ok(Exit::Success);
     }
     let seen = match began {
@@ -100,13 +116,19 @@ async fn detached(place: &Place, began: Began, arguments: &Arguments) -> Result<
 
 /// Supervises in this process and shows what happens, until it is told to end.
 async fn attached(host: &Host, settings: &Settings, place: &Place, json: bool) -> Result<Exit, Error> {
-    let over = CancellationToken::new();
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    let mut hang_up = signal(SignalKind::hangup())?;
     let supervise = async {
-        let result = place.supervise(host, settings, Begin::Up, CancellationToken::new()).await;
+        let result = place.supervise(host, settings, Begin::Up, stop.clone()).await;
         over.cancel();
         result
     };
-    let (result, ()) = tokio::join!(supervise, show(place, json, &over));
+    // A supervisor takes it as a wish to read the manifest again; without its terminal nobody would see this one any more.
+    let leave = over.run_until_cancelled(async {
+        hang_up.recv().await;
+        stop.cancel();
+    });
+    let (result, (), _) = tokio::join!(supervise, show(place, json, &over), leave);
     result.map(|()| Exit::Success)
 }
 
@@ -123,7 +145,7 @@ async fn show(place: &Place, json: bool, over: &CancellationToken) {
         live.finish(&progress, follow.chain(place).as_ref());
         loop {
             let change = follow.changes.next_change().await?;
-            live.later(&change);
+            live.later(&follow.explained(change).await);
         }
     };
     // However the telling ends, the supervisor's end is what counts.
@@ -136,6 +158,8 @@ struct Follow {
     asks: Client,
     changes: Client,
     progress: Progress,
+    /// The number of the last change that the progress knew from the beginning.
+    known: u64,
     seen: Vec<Change>,
 }
 
@@ -143,8 +167,9 @@ impl Follow {
     async fn start(place: &Place, after: u64) -> Result<Self, Error> {
         let (mut asks, mut changes) = (place.connect().await?, place.connect().await?);
         changes.follow_changes(after).await?;
+        let known = asks.changes(after).await?.last().map_or(after, |change| change.number);
         let progress = Progress::of(place, &asks.status().await?);
-        Ok(Self { asks, changes, progress, seen: Vec::new() })
+        Ok(Self { asks, changes, progress, known, seen: Vec::new() })
     }
 
     /// Shows changes until nothing more comes by itself.
@@ -159,19 +184,36 @@ impl Follow {
                 }
             }
             let change = self.changes.next_change().await?;
-            self.take(change, live);
+            self.take(change, live).await;
         }
     }
 
     /// What is on its way already belongs to the start.
     async fn drain(&mut self, live: &mut Live) {
         while let Ok(Ok(change)) = tokio::time::timeout(LOOK, self.changes.next_change()).await {
-            self.take(change, live);
+            self.take(change, live).await;
         }
     }
 
-    fn take(&mut self, change: Change, live: &mut Live) {
-        if self.progress.apply(&change) {
+    /// A change says why a service is missing; who stands in the supervisor says.
+    async fn explained(&mut self, mut change: Change) -> Change {
+        if change.to == State::Substituted
+            && let Ok(explanation) = self.asks.why(&change.id.to_string()).await
+            && let Some(other) = explanation.service.substituted_by
+        {
+            change.why = format!("{other} stands in; {}", change.why);
+        }
+        change
+    }
+
+    async fn take(&mut self, change: Change, live: &mut Live) {
+        // What happened before is told, and does not turn the progress back.
+        let counts = match change.number <= self.known {
+            true => self.progress.counts(&change.id),
+            false => self.progress.apply(&change),
+        };
+        let change = self.explained(change).await;
+        if counts {
             live.show(&change, &self.progress);
         }
         self.seen.push(change);

@@ -2,7 +2,7 @@
 
 use masque_app::fleet::{
     model::ServiceId,
-    status::{HostStatus, Reach, ServiceStatus},
+    status::{HostStatus, Reach, ServiceStatus, State},
 };
 use masque_types::time::Timestamp;
 use ratatui::{
@@ -101,7 +101,9 @@ fn stand_in(other: Option<&ServiceId>) -> String {
 }
 
 fn usable<'a>(services: impl Iterator<Item = &'a ServiceStatus>) -> (usize, usize) {
-    services.fold((0, 0), |(usable, all), service| (usable + usize::from(service.state.is_usable()), all + 1))
+    // A standby that nobody needs is not missing.
+    let wanted = services.filter(|service| service.state != State::Declared);
+    wanted.fold((0, 0), |(usable, all), service| (usable + usize::from(service.state.is_usable()), all + 1))
 }
 
 const fn mark(is_folded: bool) -> char {
