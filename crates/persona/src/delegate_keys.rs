@@ -1,10 +1,10 @@
 //! `masque.delegate` and `masque.memory`: whom a persona may call, and what it remembers.
 
+use masque_tree::Place;
 use masque_types::persona::{Delegation, MemorySpec};
 
 use crate::{
     front_matter::is_name,
-    node::Place,
     notes::Notes,
     section::Section,
     tool_names::{self, Use},

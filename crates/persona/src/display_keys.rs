@@ -2,14 +2,10 @@
 //!
 //! Leaves out cleaning the icon: whoever shows it does that.
 
+use masque_tree::{Content, Place};
 use masque_types::persona::Display;
 
-use crate::{
-    node::{Content, Place},
-    notes::Notes,
-    section::Section,
-    sibling::Sibling,
-};
+use crate::{notes::Notes, section::Section, sibling::Sibling};
 
 /// The file that is the icon when nothing else is said.
 const ICON: &str = "icon.svg";

@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use masque_tree::{Limits, Node, ParseError, Place, parse_yaml};
 use masque_types::persona::Persona;
 
 use crate::{
     front_matter::{self, Surroundings},
-    node::{Node, ParseError, Place, parse_yaml},
     notes::Notes,
     repair,
     sibling::Sibling,
@@ -19,6 +19,9 @@ use crate::{
 
 /// No persona is larger; a larger file is something else.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// What the tree of such a file may hold.
+pub(crate) const LIMITS: Limits = Limits { nodes: 20_000, aliases: 100 };
 
 /// Why a file gives no text.
 #[derive(Debug)]
@@ -79,7 +82,7 @@ fn place_of(bytes: &[u8], offset: usize) -> Place {
     let valid = String::from_utf8_lossy(bytes.get(..offset).unwrap_or_default());
     let line = valid.matches('\n').count() + 1;
     let column = valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column).unwrap_or(u32::MAX) }
+    Place::of(line, column)
 }
 
 /// What reading one file gave.
@@ -155,9 +158,9 @@ fn parse(stem: &str, text: &str, sibling: &mut Sibling, notes: &mut Notes) -> Op
 
 /// The front matter, as YAML; what people often forget to quote is mended, with a word.
 pub(crate) fn parse_front(front: &str, notes: &mut Notes) -> Result<Node, ParseError> {
-    parse_yaml(front).or_else(|error| {
+    parse_yaml(front, LIMITS).or_else(|error| {
         let (mended, place) = repair::quoted_texts(front).ok_or(error.clone())?;
-        let node = parse_yaml(&mended).map_err(|_| error)?;
+        let node = parse_yaml(&mended, LIMITS).map_err(|_| error)?;
         let hint = "put the whole text in quotes";
         notes.warning(place, "the text holds `: ` and is not quoted; it is read as one text", hint);
         Ok(node)

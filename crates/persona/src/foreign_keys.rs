@@ -2,10 +2,10 @@
 //!
 //! What stands under `masque:` wins over them, except where both restrict. Leaves out keys that mean nothing here.
 
+use masque_tree::{Content, Node, Place};
 use masque_types::{cost::MicroUsd, model::ModelRef, policy::Mode};
 
 use crate::{
-    node::{Content, Node, Place},
     notes::Notes,
     section::{Section, text_of},
     units,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use masque_tree::{Content, Node, Place};
 use masque_types::{
     digest::Digest,
     persona::{McpServer, Persona, SecretGrant},
@@ -15,7 +16,6 @@ use crate::{
     display_keys, foreign_keys,
     masque_keys::{self, MasqueKeys},
     mcp,
-    node::{Content, Node, Place},
     notes::Notes,
     section::{Section, texts_of},
     sibling::Sibling,

@@ -20,7 +20,6 @@ mod host;
 mod instructions;
 mod masque_keys;
 mod mcp;
-mod node;
 mod notes;
 mod repair;
 mod sandbox_keys;
@@ -29,7 +28,6 @@ mod secret_keys;
 mod section;
 mod sibling;
 mod skills;
-mod toml_tree;
 mod tool_names;
 mod units;
 

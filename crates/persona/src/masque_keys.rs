@@ -3,6 +3,7 @@
 //! Owns model, rules, mode, budget, output. Leaves out the larger parts, each of which has its own file.
 
 use globset::Glob;
+use masque_tree::{Content, Node, Place, parse_json};
 use masque_types::{
     cost::Limits,
     model::{FailureKind, ModelRef},
@@ -13,9 +14,9 @@ use serde_json::Value;
 
 use crate::{
     delegate_keys, display_keys,
+    file::LIMITS,
     front_matter::Surroundings,
     hooks,
-    node::{Content, Node, Place, parse_json},
     notes::Notes,
     sandbox_keys, secret_keys,
     section::{Section, nearest},
@@ -281,7 +282,7 @@ fn output(mut part: Section, sibling: &mut Sibling, notes: &mut Notes) -> Option
 
 fn schema_file(path: &str, place: Place, sibling: &mut Sibling, notes: &mut Notes) -> Option<Value> {
     let text = sibling.named(path, "the schema", place, notes)?;
-    match parse_json(&text) {
+    match parse_json(&text, LIMITS) {
         Ok(node) => Some(node.to_json()),
         Err(error) => {
             let whole = sibling.directory.as_ref().map(|directory| directory.join(path)).unwrap_or_default();

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use masque_tree::{Content, Entry, Node, Place, parse_json};
 use masque_types::{
     persona::{Forms, McpServer, McpTransport},
     tool::EffectClass,
@@ -12,7 +13,7 @@ use masque_types::{
 use serde_json::Value;
 
 use crate::{
-    node::{Content, Entry, Node, Place, parse_json},
+    file::LIMITS,
     notes::Notes,
     section::{Section, text_of},
     sibling::Sibling,
@@ -77,7 +78,7 @@ fn from_sibling(sibling: &mut Sibling, notes: &mut Notes) -> Servers {
 }
 
 fn from_json(text: &str, notes: &mut Notes) -> Servers {
-    let node = match parse_json(text) {
+    let node = match parse_json(text, LIMITS) {
         Ok(node) => node,
         Err(error) => {
             notes.error(error.place, format!("this is not JSON: {}", error.message), "correct it at this place");
@@ -221,7 +222,7 @@ fn strings(section: &mut Section, key: &'static str, notes: &mut Notes) -> BTree
     for entry in part.rest() {
         let text = match entry.value.content {
             Content::Text(text) => text,
-            Content::Number(number) => number.to_string(),
+            Content::Number(number, _) => number.to_string(),
             Content::Bool(value) => value.to_string(),
             _ => {
                 let message = format!("`{path}.{}` is {}, expected a text", entry.key, entry.value.kind());

@@ -4,10 +4,9 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use masque_tree::{Node, Place};
 use masque_types::diagnostic::{Diagnostic, Severity};
 use serde_json::Value;
-
-use crate::node::{Node, Place};
 
 /// The notes of one persona: its file and the files beside it.
 #[derive(Debug)]

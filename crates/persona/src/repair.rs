@@ -3,7 +3,7 @@
 //! Many public agent files have a description such as `Use this when: …`, sometimes over several lines. Other programs
 //! read them line by line. Only keys whose value is a text for people are mended: a restriction is never guessed.
 
-use crate::node::Place;
+use masque_tree::Place;
 
 /// Keys whose value may be mended.
 const TEXTS: [&str; 4] = ["description", "when_to_use", "whenToUse", "title"];
@@ -68,16 +68,17 @@ fn begins_key(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::parse_yaml;
+    use crate::file::LIMITS;
+    use masque_tree::parse_yaml;
     use proptest::prelude::*;
 
     #[test]
     fn a_text_with_colons_becomes_one_text() {
         let front = "---\nname: a\ndescription: Use when: always.\n\nContext: \"x\"\nuser: 'y' # z\ntools: Read\n";
-        assert!(parse_yaml(front).is_err());
+        assert!(parse_yaml(front, LIMITS).is_err());
         let (mended, place) = quoted_texts(front).unwrap();
         assert_eq!((place.line, mended.lines().count()), (3, front.lines().count()));
-        let node = parse_yaml(&mended).unwrap();
+        let node = parse_yaml(&mended, LIMITS).unwrap();
         assert_eq!(
             node.get("description").unwrap().as_text().unwrap(),
             "Use when: always.\n\nContext: \"x\"\nuser: 'y' # z"

@@ -4,15 +4,14 @@
 
 use std::path::{Component, Path};
 
+use masque_tree::{Content, Place, units};
 use masque_types::persona::{Backend, ContainerSpec, SandboxLimits, SandboxSpec};
 
 use crate::{
     host,
     masque_keys::check_glob,
-    node::{Content, Place},
     notes::Notes,
     section::{Section, nearest},
-    units,
 };
 
 /// Reads the section.
@@ -174,7 +173,7 @@ fn size(part: &mut Section, key: &'static str, notes: &mut Notes) -> Option<u64>
     let node = part.take(key)?;
     let bytes = match &node.content {
         Content::Text(text) => units::bytes(text),
-        Content::Number(number) => number.as_u64(),
+        Content::Number(number, _) => number.as_u64(),
         _ => None,
     };
     let bytes = bytes.filter(|bytes| *bytes > 0);

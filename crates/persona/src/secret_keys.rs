@@ -2,11 +2,11 @@
 //!
 //! Leaves out the values and granting them. A wrong entry is always an error: a scope must not widen by a slip.
 
+use masque_tree::{Content, Node, Place};
 use masque_types::persona::{Injection, SandboxSpec, SecretGrant};
 
 use crate::{
     host,
-    node::{Content, Node, Place},
     notes::Notes,
     section::{Section, nearest},
 };

@@ -2,10 +2,9 @@
 //!
 //! Owns the typed reads with their diagnostics. Leaves out what the keys mean.
 
-use crate::{
-    node::{Content, Entry, Node, Place},
-    notes::Notes,
-};
+use masque_tree::{Content, Entry, Node, Place};
+
+use crate::notes::Notes;
 
 /// The entries of one mapping that were not read yet.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl Section {
     pub(crate) fn whole(&mut self, key: &'static str, notes: &mut Notes) -> Option<u64> {
         let node = self.take(key)?;
         let number = match &node.content {
-            Content::Number(number) => number.as_u64(),
+            Content::Number(number, _) => number.as_u64(),
             _ => None,
         };
         if number.is_none() {
@@ -93,7 +92,7 @@ impl Section {
     pub(crate) fn number(&mut self, key: &'static str, notes: &mut Notes) -> Option<(f64, Place)> {
         let node = self.take(key)?;
         let number = match &node.content {
-            Content::Number(number) => number.as_f64(),
+            Content::Number(number, _) => number.as_f64(),
             _ => None,
         };
         if number.is_none() {

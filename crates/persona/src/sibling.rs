@@ -5,9 +5,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use masque_tree::Place;
+
 use crate::{
     file::{self, Fault},
-    node::Place,
     notes::Notes,
 };
 

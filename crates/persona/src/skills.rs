@@ -8,12 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use masque_tree::{Content, Node, Place};
 use masque_types::persona::Skill;
 
 use crate::{
     file::{self, Fault},
     front_matter::{is_name, split_commas},
-    node::{Content, Node, Place},
     notes::Notes,
     section::texts_of,
     sibling::{Sibling, leads_out_of_project},

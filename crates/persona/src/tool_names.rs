@@ -3,9 +3,10 @@
 //! What no table maps stays as it is; no tool has that name, so it grants nothing, and the reader of the file is told.
 //! Leaves out what other programs call the tools.
 
+use masque_tree::Place;
 use masque_types::tool::{TOOL_DESCRIBE, TOOL_SEARCH};
 
-use crate::{aliases, node::Place, notes::Notes, section::nearest};
+use crate::{aliases, notes::Notes, section::nearest};
 
 /// The tools that Masque has.
 pub(crate) const TOOLS: [&str; 18] = [

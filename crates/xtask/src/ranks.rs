@@ -6,8 +6,9 @@ use crate::metadata::{Metadata, Package};
 const BESIDE: [&str; 3] = ["testkit", "xtask", "bench"];
 
 /// The rank of each crate. A new crate gets its place here.
-const RANKS: [(&str, u8); 17] = [
+const RANKS: [(&str, u8); 18] = [
     ("types", 0),
+    ("tree", 1),
     ("store", 1),
     ("gateway", 1),
     ("sandbox", 1),
@@ -16,14 +17,14 @@ const RANKS: [(&str, u8); 17] = [
     ("home", 1),
     ("extract", 1),
     ("embed", 1),
-    ("fleet", 1),
+    ("fleet", 2),
     ("persona", 2),
     ("tools", 2),
     ("memory", 2),
-    ("supervisor", 2),
     ("engine", 2),
-    ("app", 3),
-    ("masque", 4),
+    ("supervisor", 3),
+    ("app", 4),
+    ("masque", 5),
 ];
 
 /// Faults in the direction of dependencies.

@@ -3,6 +3,8 @@
 //! A card describes, it does not configure: whoever calls the agent reaches the one that Masque runs, with all of its
 //! restrictions. So no loss of a card is one of security.
 
+use masque_tree::{Content, Entry, Node};
+
 use super::{
     Dialect,
     draft::Draft,
@@ -10,11 +12,7 @@ use super::{
     source::Source,
     writer::{Writer, text},
 };
-use crate::{
-    node::{Content, Entry, Node},
-    notes::Notes,
-    section::Section,
-};
+use crate::{notes::Notes, section::Section};
 
 pub(super) const CARD: Dialect = Dialect {
     id: "a2a",

@@ -1,6 +1,7 @@
 //! Our own files, `.agents/agents/*.md`, which goose and OpenHands read as well: they know the keys at the top and leave
 //! the rest alone. Nothing is lost.
 
+use masque_tree::{Content, Entry, Node, Place};
 use masque_types::{
     persona::{Backend, Hook, Injection, Persona, SandboxSpec},
     policy::{Mode, ToolSelection},
@@ -10,14 +11,13 @@ use super::{
     Dialect,
     draft::Draft,
     fields::{self, SKILLS},
-    servers::{self, Form, number},
+    servers::{self, Form},
     source::Source,
     writer::{Writer, text},
 };
 use crate::{
     front_matter::{fitting, is_name},
     masque_keys,
-    node::{Content, Entry, Node, Place},
     notes::Notes,
 };
 
@@ -113,7 +113,7 @@ fn flag(flag: bool) -> Option<Node> {
 }
 
 fn fraction(value: f64) -> Option<Node> {
-    serde_json::Number::from_f64(value).map(|number| Node::new(Content::Number(number)))
+    serde_json::Number::from_f64(value).map(Node::number)
 }
 
 fn millis(duration: std::time::Duration) -> Node {
@@ -131,7 +131,7 @@ fn masque(persona: &Persona) -> Option<Node> {
         ("budget", budget(persona)),
         ("delegate", delegate(persona)),
         ("memory", memory(persona)),
-        ("output", persona.output_schema.clone().and_then(|schema| part([("schema", Some(Node::unplaced(schema)))]))),
+        ("output", persona.output_schema.clone().and_then(|schema| part([("schema", Some(Node::json(schema)))]))),
         ("hooks", hooks(persona)),
         ("callable", flag(persona.callable)),
     ];
@@ -155,7 +155,7 @@ fn model(persona: &Persona) -> Option<Node> {
         ("prefer", list(&prefer)),
         ("fallback_on", model.fallback_on.as_ref().map(|kinds| Node::texts(kinds.iter().map(|kind| kind.name())))),
         ("temperature", model.temperature.and_then(fraction)),
-        ("max_output_tokens", model.max_output_tokens.map(|tokens| number(tokens.into()))),
+        ("max_output_tokens", model.max_output_tokens.map(Node::number)),
     ])
 }
 
@@ -202,9 +202,9 @@ fn sandbox(sandbox: &SandboxSpec) -> Option<Node> {
         (
             "limits",
             part([
-                ("memory", limits.memory_bytes.map(number)),
-                ("pids", limits.pids.map(|pids| number(pids.into()))),
-                ("tmp", limits.tmp_bytes.map(number)),
+                ("memory", limits.memory_bytes.map(Node::number)),
+                ("pids", limits.pids.map(Node::number)),
+                ("tmp", limits.tmp_bytes.map(Node::number)),
             ]),
         ),
     ])
@@ -226,8 +226,8 @@ fn budget(persona: &Persona) -> Option<Node> {
     let budget = &persona.budget;
     part([
         ("usd", budget.micro_usd.and_then(|money| fraction(money.0 as f64 / 1_000_000.0))),
-        ("tokens", budget.tokens.map(number)),
-        ("steps", budget.steps.map(|steps| number(steps.into()))),
+        ("tokens", budget.tokens.map(Node::number)),
+        ("steps", budget.steps.map(Node::number)),
         ("wall", budget.wall.map(millis)),
     ])
 }
@@ -236,8 +236,8 @@ fn delegate(persona: &Persona) -> Option<Node> {
     let delegate = &persona.delegate;
     part([
         ("to", list(&delegate.to)),
-        ("depth", delegate.depth.map(|depth| number(depth.into()))),
-        ("parallel", delegate.parallel.map(|parallel| number(parallel.into()))),
+        ("depth", delegate.depth.map(Node::number)),
+        ("parallel", delegate.parallel.map(Node::number)),
         ("grants", delegate.grants.clone().map(Node::texts)),
         ("history", flag(delegate.history)),
     ])
@@ -245,7 +245,7 @@ fn delegate(persona: &Persona) -> Option<Node> {
 
 fn memory(persona: &Persona) -> Option<Node> {
     let memory = &persona.memory;
-    part([("scopes", list(&memory.scopes)), ("inject", memory.inject.map(|count| number(count.into())))])
+    part([("scopes", list(&memory.scopes)), ("inject", memory.inject.map(Node::number))])
 }
 
 fn hooks(persona: &Persona) -> Option<Node> {

@@ -1,5 +1,6 @@
 //! Claude Code: `.claude/agents/*.md`. Letta's `.letta/agents/*.md` is the same with a few keys of its own.
 
+use masque_tree::{Content, Entry, Node, Place};
 use masque_types::policy::{Mode, ToolSelection, Verdict};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
         COLOR, DELEGATE_TO, DENY, DESCRIPTION, MEMORY, MODE, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_FORMS,
         SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, SKILLS, STEPS, TOOLS,
     },
-    servers::{self, Form, number},
+    servers::{self, Form},
     source::Source,
     writer::{Writer, text},
 };
@@ -17,7 +18,6 @@ use crate::{
     aliases::CLAUDE,
     display_keys, foreign_keys,
     front_matter::split_commas,
-    node::{Content, Entry, Node, Place},
     notes::Notes,
     section::{Section, texts_of},
     tool_names,
@@ -241,7 +241,7 @@ fn write(writer: &mut Writer<'_>, memory: (&'static str, Option<Node>)) -> Strin
         ("disallowedTools", denied_out(writer)),
         ("model", model.map(Node::text)),
         ("permissionMode", mode.map(Node::text)),
-        ("maxTurns", persona.budget.steps.map(|steps| number(steps.into()))),
+        ("maxTurns", persona.budget.steps.map(Node::number)),
         ("skills", skills_out(writer)),
         ("color", color.map(Node::text)),
         ("mcpServers", servers::write_all(Form::Usual, writer)),

@@ -1,5 +1,6 @@
 //! Codex: `.codex/agents/*.toml`, a layer of its configuration with instructions. Keys that it does not know are errors.
 
+use masque_tree::{Content, Node};
 use masque_types::policy::Mode;
 
 use super::{
@@ -13,11 +14,7 @@ use super::{
     source::Source,
     writer::{Writer, text},
 };
-use crate::{
-    node::{Content, Node},
-    notes::Notes,
-    section::Section,
-};
+use crate::{notes::Notes, section::Section};
 
 pub(super) const CODEX: Dialect = Dialect {
     id: "codex",

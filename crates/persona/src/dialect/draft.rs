@@ -3,13 +3,13 @@
 //!
 //! Leaves out reading the dialects, and what the keys mean: the draft is checked by the reader of persona files.
 
+use masque_tree::{Content, Entry, Node, Place, parse_yaml};
 use masque_types::persona::Persona;
 
 use crate::{
     file,
     front_matter::{self, Surroundings, fitting, is_name},
     masque_keys,
-    node::{Content, Entry, Node, Place},
     notes::Notes,
     section::Section,
     sibling::Sibling,
@@ -121,7 +121,7 @@ impl Draft {
         let persona = front_matter::read(self.front.clone(), &self.prompt, self.prompt_line, &mut around, notes)?;
         let text = self.text();
         // What is written has to be what was checked.
-        let written = file::split(&text).and_then(|parts| crate::node::parse_yaml(parts.front).ok());
+        let written = file::split(&text).and_then(|parts| parse_yaml(parts.front, file::LIMITS).ok());
         if written.is_none_or(|written| written.to_json() != self.front.to_json()) {
             notes.error(Place::START, "the front matter cannot be written as YAML", "simplify its texts");
         }

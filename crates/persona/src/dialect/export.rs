@@ -1,5 +1,6 @@
 //! From a persona to a file of another program, with what is lost on the way.
 
+use masque_tree::{Content, Entry, Node, Place};
 use masque_types::persona::{Hook, Persona};
 
 use super::{
@@ -9,10 +10,7 @@ use super::{
     source::Source,
     writer::Writer,
 };
-use crate::{
-    node::{Content, Entry, Node, Place},
-    notes::Notes,
-};
+use crate::notes::Notes;
 
 /// A file beside an exported one: path and text.
 pub type Beside = (String, String);
@@ -62,7 +60,7 @@ fn with_kept(text: &str, dialect: &Dialect, persona: &Persona, origin: &OriginRe
     for (key, value) in &origin.kept {
         // A card says anew how the agent is reached; the original knows it better.
         let standing = entries.iter().position(|entry| entry.key == *key);
-        let value = Node::unplaced(value.clone());
+        let value = Node::json(value.clone());
         match standing.and_then(|at| entries.get_mut(at)) {
             Some(entry) if dialect.id == "a2a" => entry.value = value,
             Some(_) => {}

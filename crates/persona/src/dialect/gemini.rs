@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use masque_tree::{Content, Entry, Node};
+
 use super::{
     Dialect,
     draft::Draft,
@@ -9,17 +11,11 @@ use super::{
         DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT,
         SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS, WALL,
     },
-    servers::{self, Form, number},
+    servers::{self, Form},
     source::Source,
     writer::{Writer, text},
 };
-use crate::{
-    aliases::GEMINI,
-    node::{Content, Entry, Node},
-    notes::Notes,
-    section::Section,
-    tool_names,
-};
+use crate::{aliases::GEMINI, notes::Notes, section::Section, tool_names};
 
 pub(super) const GEMINI_CLI: Dialect = Dialect {
     id: "gemini",
@@ -144,9 +140,9 @@ fn write(writer: &mut Writer<'_>) -> String {
         ("display_name", persona.display.title.as_deref().map(Node::text)),
         ("tools", tools.map(Node::texts)),
         ("model", model.map(Node::text)),
-        ("temperature", temperature.map(|number| Node::new(Content::Number(number)))),
-        ("max_turns", persona.budget.steps.map(|steps| number(steps.into()))),
-        ("timeout_mins", minutes.map(number)),
+        ("temperature", temperature.map(Node::number)),
+        ("max_turns", persona.budget.steps.map(Node::number)),
+        ("timeout_mins", minutes.map(Node::number)),
         ("mcp_servers", servers::write_all(Form::GeminiAgent, writer)),
     ]);
     super::markdown(front, &persona.prompt)

@@ -1,5 +1,6 @@
 //! goose: recipes in YAML.
 
+use masque_tree::{Content, Entry, Node};
 use masque_types::policy::ToolSelection;
 
 use super::{
@@ -9,19 +10,11 @@ use super::{
         DESCRIPTION, MODEL, NAME, OUTPUT, PROMPT, SECRETS, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS,
         SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TITLE, TOOLS,
     },
-    servers::{self, Form, number},
+    servers::{self, Form},
     source::Source,
     writer::{Writer, text},
 };
-use crate::{
-    aliases::GOOSE,
-    front_matter::fitting,
-    node::{Content, Entry, Node},
-    notes::Notes,
-    secret_keys,
-    section::Section,
-    tool_names,
-};
+use crate::{aliases::GOOSE, front_matter::fitting, notes::Notes, secret_keys, section::Section, tool_names};
 
 /// The built-in extension with file tools and a shell, and what it gives.
 const DEVELOPER: &str = "developer";
@@ -175,13 +168,13 @@ fn write(writer: &mut Writer<'_>) -> String {
     let settings = Node::map([
         ("goose_provider", provider.map(Node::text)),
         ("goose_model", model.map(Node::text)),
-        ("temperature", temperature.map(|number| Node::new(Content::Number(number)))),
-        ("max_turns", persona.budget.steps.map(|steps| number(steps.into()))),
+        ("temperature", temperature.map(Node::number)),
+        ("max_turns", persona.budget.steps.map(Node::number)),
     ]);
     if persona.secrets.iter().any(|secret| !secret.hosts.is_empty()) {
         writer.lose(SECRETS, "goose puts secrets into the environment of an extension, for any host");
     }
-    let schema = persona.output_schema.clone().map(Node::unplaced);
+    let schema = persona.output_schema.clone().map(Node::json);
     let recipe = Node::map([
         ("version", Some(Node::text(VERSION))),
         ("title", Some(Node::text(persona.display.title.as_deref().unwrap_or(&persona.name)))),

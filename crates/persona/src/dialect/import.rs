@@ -148,7 +148,7 @@ pub fn import(path: &Path, bytes: Vec<u8>, dialect: Option<&'static Dialect>) ->
     let drafts = (dialect.read)(&source, &mut notes);
     let whole = drafts.len() == 1;
     if drafts.is_empty() && !notes.has_errors() {
-        notes.error(crate::node::Place::START, "the file holds no agent", "look whether the dialect is right");
+        notes.error(masque_tree::Place::START, "the file holds no agent", "look whether the dialect is right");
     }
     let directory = path.parent().map(|parent| parent.join(source.stem()));
     let mut personas = Vec::new();

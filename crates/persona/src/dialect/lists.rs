@@ -3,6 +3,7 @@
 //!
 //! Owns reading each as the usual `mcpServers`, and writing a persona's servers as each. Leaves out single entries.
 
+use masque_tree::{Content, Node};
 use masque_types::persona::Persona;
 use serde::Serialize;
 
@@ -12,13 +13,7 @@ use super::{
     source::Source,
     writer::Writer,
 };
-use crate::{
-    front_matter::slug,
-    mcp,
-    node::{Content, Node},
-    notes::Notes,
-    section::Section,
-};
+use crate::{front_matter::slug, mcp, notes::Notes, section::Section};
 
 /// Servers without an agent.
 #[derive(Debug, Clone, Serialize)]

@@ -21,14 +21,11 @@ mod servers;
 mod source;
 mod writer;
 
+use masque_tree::{Content, Node};
 use serde::Serialize;
 
 use self::{draft::Draft, servers::Form, source::Source, writer::Writer};
-use crate::{
-    node::{Content, Node},
-    notes::Notes,
-    section::Section,
-};
+use crate::{notes::Notes, section::Section};
 
 pub use self::{
     export::{Beside, Export, export},

@@ -1,6 +1,7 @@
 //! opencode: agents in `.opencode/agents/*.md`, and in `opencode.json`. Keys that it does not know go to the model's
 //! provider, so it gets none.
 
+use masque_tree::{Content, Entry, Node, Place};
 use masque_types::{
     persona::Persona,
     policy::{Rule, ToolSelection, Verdict},
@@ -13,18 +14,11 @@ use super::{
         ALLOW, ASK, COLOR, DENY, DESCRIPTION, MODEL, NAME, PROMPT, SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY,
         SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS, SERVERS, STEPS, TEMPERATURE, TOOLS,
     },
-    servers::{self, Form, number},
+    servers::{self, Form},
     source::Source,
     writer::{Writer, text},
 };
-use crate::{
-    aliases::OPENCODE,
-    display_keys,
-    node::{Content, Entry, Node, Place},
-    notes::Notes,
-    section::Section,
-    tool_names,
-};
+use crate::{aliases::OPENCODE, display_keys, notes::Notes, section::Section, tool_names};
 
 /// Keys of `permission`, and the tools that each is about.
 const PERMISSIONS: [(&str, &[&str]); 10] = [
@@ -272,8 +266,8 @@ fn entries(writer: &mut Writer<'_>, prompt: &[(&'static str, Option<Node>)]) -> 
     let mut entries = vec![
         ("description", text(&persona.description)),
         ("model", model.map(Node::text)),
-        ("temperature", temperature.map(|number| Node::new(Content::Number(number)))),
-        ("steps", persona.budget.steps.map(|steps| number(steps.into()))),
+        ("temperature", temperature.map(Node::number)),
+        ("steps", persona.budget.steps.map(Node::number)),
         ("color", persona.display.color.as_deref().map(Node::text)),
         ("tools", tools_out(writer, !prompt.is_empty())),
         ("permission", permission_out(writer)),

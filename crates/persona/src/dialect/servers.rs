@@ -2,13 +2,13 @@
 //!
 //! Leaves out what an entry means: the reader of `mcpServers` knows. Keys that only one program has stay in the entry.
 
+use masque_tree::{Content, Entry, Node};
 use masque_types::persona::{Forms, McpServer, McpTransport, Persona};
 
 use super::{
     fields::{SERVER_EFFECTS, SERVER_FORMS, SERVER_LAZY, SERVER_SECRETS, SERVER_TIMEOUT, SERVER_TOOLS},
     writer::Writer,
 };
-use crate::node::{Content, Entry, Node};
 
 /// How a program writes a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +91,8 @@ fn shaped(form: Form, entry: Entry) -> Vec<Entry> {
             let place = entry.value.place;
             vec![with("disabled", Node { place, content: Content::Bool(!enabled) })]
         }
-        (Form::Codex, "tool_timeout_sec", Content::Number(seconds)) => in_seconds(&entry, seconds),
-        (Form::Goose, "timeout", Content::Number(seconds)) => in_seconds(&entry, seconds),
+        (Form::Codex, "tool_timeout_sec", Content::Number(seconds, _)) => in_seconds(&entry, seconds),
+        (Form::Goose, "timeout", Content::Number(seconds, _)) => in_seconds(&entry, seconds),
         _ => vec![entry],
     }
 }
@@ -206,10 +206,10 @@ fn timeout(form: Form, server: &McpServer, writer: &mut Writer<'_>) -> (&'static
     let seconds = (millis % 1000 == 0).then_some(millis / 1000);
     match form {
         Form::Ours => ("timeout", Some(Node::text(format!("{millis}ms")))),
-        Form::Gemini | Form::GeminiAgent | Form::Opencode => ("timeout", Some(number(millis))),
+        Form::Gemini | Form::GeminiAgent | Form::Opencode => ("timeout", Some(Node::number(millis))),
         Form::Codex | Form::Goose if seconds.is_some() => {
             let key = if form == Form::Codex { "tool_timeout_sec" } else { "timeout" };
-            (key, seconds.map(number))
+            (key, seconds.map(Node::number))
         }
         _ => {
             writer.lose(SERVER_TIMEOUT, "no place for this time limit of a server");
@@ -232,9 +232,4 @@ fn tools(form: Form, server: &McpServer, writer: &mut Writer<'_>) -> (&'static s
         }
     };
     (key, Some(Node::texts(tools.clone())))
-}
-
-/// A whole number.
-pub(crate) fn number(number: u64) -> Node {
-    Node::new(Content::Number(number.into()))
 }

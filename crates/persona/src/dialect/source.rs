@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
+use masque_tree::{Node, Order, ParseError, Place, parse_json, parse_toml, parse_yaml};
+
 use crate::{
-    file,
-    node::{Node, ParseError, Place, parse_json, parse_yaml},
+    file::{self, LIMITS},
     notes::Notes,
     section::Section,
-    toml_tree::parse_toml,
 };
 
 /// A file that is read.
@@ -73,21 +73,25 @@ impl<'a> Source<'a> {
 
     /// The file as YAML.
     pub(crate) fn yaml(&self, notes: &mut Notes) -> Option<Node> {
-        noted("YAML", parse_yaml(self.body()), notes)
+        noted("YAML", parse_yaml(self.body(), LIMITS), notes)
     }
 
     /// The file as TOML.
     pub(crate) fn toml(&self, notes: &mut Notes) -> Option<Node> {
-        noted("TOML", parse_toml(self.body()), notes)
+        noted("TOML", parse_toml(self.body(), Order::Keys), notes)
     }
 
     /// The file as JSON; comments are allowed, as the programs that write them allow them.
     pub(crate) fn json(&self, notes: &mut Notes) -> Option<Node> {
-        let plain = parse_json(self.body());
+        let plain = parse_json(self.body(), LIMITS);
         let node = plain.or_else(|error| {
             let without = without_comments(self.body());
             // YAML reads what JSON with comments is without them, commas at the end included.
-            if without == self.body() { Err(error) } else { parse_json(&without).or_else(|_| parse_yaml(&without)) }
+            if without == self.body() {
+                Err(error)
+            } else {
+                parse_json(&without, LIMITS).or_else(|_| parse_yaml(&without, LIMITS))
+            }
         });
         noted("JSON", node, notes)
     }

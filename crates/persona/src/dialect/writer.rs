@@ -1,5 +1,6 @@
 //! What the writers of the dialects share: the persona, what was lost on the way, and the parts that most of them have.
 
+use masque_tree::Node;
 use masque_types::{
     model::ModelRef,
     persona::Persona,
@@ -7,7 +8,7 @@ use masque_types::{
 };
 
 use super::fields::{self, Loss, MODEL, Risk, TOOLS};
-use crate::{aliases::Aliases, node::Node, tool_names};
+use crate::{aliases::Aliases, tool_names};
 
 /// A persona that is being written, and its losses.
 pub(crate) struct Writer<'a> {

@@ -1,15 +1,31 @@
-//! TOML as the tree of [`crate::node`].
+//! TOML as a tree.
 
 use std::ops::Range;
 
 use serde_json::Number;
 use toml::de::{DeTable, DeValue};
 
-use crate::node::{Content, Entry, MAX_DEPTH, Node, ParseError, Place};
+use crate::{
+    MAX_DEPTH,
+    node::{Content, Entry, Node},
+    place::{ParseError, Place},
+};
 
-/// Parses one document.
-pub(crate) fn parse_toml(text: &str) -> Result<Node, ParseError> {
-    let places = Places::of(text);
+/// The order of the entries of a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As they stand in the file.
+    File,
+    /// By their keys.
+    Keys,
+}
+
+/// Parses one TOML document.
+///
+/// # Errors
+/// The text is not TOML, or its values stand too deep in each other.
+pub fn parse_toml(text: &str, order: Order) -> Result<Node, ParseError> {
+    let places = Places::of(text, order);
     let table = DeTable::parse(text).map_err(|error| {
         let place = error.span().map_or(Place::START, |span| places.at(&span));
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
@@ -19,24 +35,24 @@ pub(crate) fn parse_toml(text: &str) -> Result<Node, ParseError> {
     places.table(table.get_ref(), &root, 0)
 }
 
-/// Where the lines of a text begin.
+/// A text, where its lines begin, and the order of its entries.
 struct Places<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    order: Order,
 }
 
 impl<'a> Places<'a> {
-    fn of(text: &'a str) -> Self {
+    fn of(text: &'a str, order: Order) -> Self {
         let after = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(after).collect() }
+        Self { text, starts: std::iter::once(0).chain(after).collect(), order }
     }
 
     fn at(&self, span: &Range<usize>) -> Place {
         let line = self.starts.partition_point(|start| *start <= span.start);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = self.text.get(start..span.start).map_or(0, |before| before.chars().count()) + 1;
-        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Place { line: narrow(line), column: narrow(column) }
+        Place::of(line, column)
     }
 
     fn table(&self, table: &DeTable<'_>, span: &Range<usize>, depth: usize) -> Result<Node, ParseError> {
@@ -46,7 +62,11 @@ impl<'a> Places<'a> {
             let value = self.value(value.get_ref(), &value.span(), depth + 1)?;
             entries.push(Entry { key: key.get_ref().to_string(), place, value });
         }
-        Ok(Node { place: self.at(span), content: Content::Map(entries) })
+        // The parser sorts by keys.
+        if self.order == Order::File {
+            entries.sort_by_key(|entry| (entry.place.line, entry.place.column));
+        }
+        Ok(Node::at(self.at(span), Content::Map(entries)))
     }
 
     fn value(&self, value: &DeValue<'_>, span: &Range<usize>, depth: usize) -> Result<Node, ParseError> {
@@ -58,21 +78,21 @@ impl<'a> Places<'a> {
             DeValue::String(text) => Content::Text(text.to_string()),
             DeValue::Boolean(value) => Content::Bool(*value),
             DeValue::Datetime(value) => Content::Text(value.to_string()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_or_else(|_| Content::Text(number.as_str().to_owned()), |number| Content::Number(number.into())),
-            DeValue::Float(number) => number
-                .as_str()
-                .parse()
-                .ok()
-                .and_then(Number::from_f64)
-                .map_or_else(|| Content::Text(number.as_str().to_owned()), Content::Number),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or_else(
+                |_| Content::Text(number.as_str().to_owned()),
+                |whole| Content::Number(whole.into(), None),
+            ),
+            DeValue::Float(number) => number.as_str().parse().ok().and_then(Number::from_f64).map_or_else(
+                || Content::Text(number.as_str().to_owned()),
+                |value| Content::Number(value, Some(number.as_str().to_owned())),
+            ),
             DeValue::Array(items) => {
                 let items = items.iter().map(|item| self.value(item.get_ref(), &item.span(), depth + 1));
                 Content::List(items.collect::<Result<_, _>>()?)
             }
             DeValue::Table(table) => return self.table(table, span, depth),
         };
-        Ok(Node { place, content })
+        Ok(Node::at(place, content))
     }
 }
 
@@ -80,13 +100,19 @@ impl<'a> Places<'a> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Node, ParseError> {
+        parse_toml(text, Order::File)
+    }
+
     #[test]
     fn values_keep_their_places() {
-        let node = parse_toml("b = 0x10\na = [1.5, true]\n\n[t]\nx = '''two\nlines'''\n").unwrap();
+        let node = parse("b = 0x10\na = [1.5, true]\n\n[t]\nx = '''two\nlines'''\n").unwrap();
         assert_eq!(node.to_json(), serde_json::json!({"b": 16, "a": [1.5, true], "t": {"x": "two\nlines"}}));
+        let keys: Vec<_> = node.entries().iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["b", "a", "t"]);
         assert_eq!(node.get("t").unwrap().get("x").unwrap().place, Place { line: 5, column: 5 });
-        assert_eq!(parse_toml("a = 1\nb = [\n").unwrap_err().place.line, 2);
-        assert!(parse_toml("a = 1\na = 2").is_err());
-        assert!(parse_toml(&format!("a = {}1{}", "[".repeat(60), "]".repeat(60))).is_err());
+        assert_eq!(parse("a = 1\nb = [\n").unwrap_err().place.line, 2);
+        assert!(parse("a = 1\na = 2").is_err());
+        assert!(parse(&format!("a = {}1{}", "[".repeat(60), "]".repeat(60))).is_err());
     }
 }
