@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{
     draft::{Draft, ServiceDraft},
     fleet_file::Included,
-    node::{Content, Entry, Node, Place},
+    node::{Content, Entry, Node, Place, kind},
     notes::{Notes, nearest},
     resolve::is_name,
     shapes::Placed,
@@ -131,7 +131,7 @@ fn agent(
     notes: &mut Notes,
 ) {
     if !node.is_map() {
-        let message = format!("an agent is {}, expected a mapping", node.kind());
+        let message = format!("an agent is {}, expected a mapping", kind(node));
         notes.push(node.place.error(message).hint("write `- name: …` and `script_path: …`"));
         return;
     }
@@ -155,7 +155,7 @@ fn agent(
     draft.services.push(ServiceDraft {
         name,
         taken_for_granted: Some(taken_for_granted(&place, node.get("port").is_some())),
-        keys: Node::map(&place, keys),
+        keys: Node::map_at(&place, keys),
         place,
         host,
         group: belongs.group.clone(),
@@ -165,9 +165,9 @@ fn agent(
 
 /// What an agent with a port answers: a JSON request, by which it is seen to be ready and alive.
 fn taken_for_granted(place: &Place, has_port: bool) -> Node {
-    let yes = Node::new(place.clone(), Content::Bool(true));
-    let probe = Node::map(place, [("zmq", yes)]);
-    Node::map(place, has_port.then(|| [("ready", probe.clone()), ("live", probe)]).into_iter().flatten())
+    let yes = Node::at(place.clone(), Content::Bool(true));
+    let probe = Node::map_at(place, [("zmq", yes)]);
+    Node::map_at(place, has_port.then(|| [("ready", probe.clone()), ("live", probe)]).into_iter().flatten())
 }
 
 /// Turns one key of an agent into a key of `fleet.toml`.
@@ -190,7 +190,7 @@ fn key(
                 keys.push(("listen".to_owned(), value));
             }
         }
-        Some("health") => keys.push(("ports".to_owned(), Node::map(&entry.place, [("health", value)]))),
+        Some("health") => keys.push(("ports".to_owned(), Node::map_at(&entry.place, [("health", value)]))),
         Some("params") => keys.push(("args".to_owned(), parameters(value))),
         Some("args") => keys.push(("args".to_owned(), arguments(value))),
         Some("dependencies") => keys.push(("dependencies".to_owned(), names(value))),
@@ -219,8 +219,8 @@ fn names(node: Node) -> Node {
     match &node.content {
         Content::Text(text) => {
             let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-            let names = names.map(|name| Node::text(&node.place, name)).collect();
-            Node::new(node.place.clone(), Content::List(names))
+            let names = names.map(|name| Node::text_at(&node.place, name)).collect();
+            Node::at(node.place.clone(), Content::List(names))
         }
         _ => node,
     }
@@ -230,8 +230,8 @@ fn names(node: Node) -> Node {
 fn arguments(node: Node) -> Node {
     match &node.content {
         Content::Text(text) => {
-            let words = text.split_whitespace().map(|word| Node::text(&node.place, word)).collect();
-            Node::new(node.place.clone(), Content::List(words))
+            let words = text.split_whitespace().map(|word| Node::text_at(&node.place, word)).collect();
+            Node::at(node.place.clone(), Content::List(words))
         }
         Content::Map(_) => parameters(node),
         _ => node,
@@ -252,8 +252,8 @@ fn parameters(node: Node) -> Node {
             entry.value.written().unwrap_or_else(|| entry.value.to_json().to_string())
         )),
     };
-    let words = node.entries().iter().filter_map(|entry| Some(Node::text(&entry.place, option(entry)?))).collect();
-    Node::new(node.place.clone(), Content::List(words))
+    let words = node.entries().iter().filter_map(|entry| Some(Node::text_at(&entry.place, option(entry)?))).collect();
+    Node::at(node.place.clone(), Content::List(words))
 }
 
 /// The directory of a project whose manifest is this file: the one above `config`.

@@ -68,7 +68,7 @@ impl ServiceDraft {
 
 /// A mapping without entries.
 pub(super) fn nothing(place: &Place) -> Node {
-    Node::new(place.clone(), Content::Map(Vec::new()))
+    Node::at(place.clone(), Content::Map(Vec::new()))
 }
 
 /// The text of a key, and where it stands.

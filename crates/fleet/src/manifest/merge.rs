@@ -31,7 +31,7 @@ pub(super) fn over(defaults: &Node, keys: &Node) -> Node {
         };
     }
     let place = if keys.entries().is_empty() { &defaults.place } else { &keys.place };
-    Node::new(place.clone(), Content::Map(entries))
+    Node::at(place.clone(), Content::Map(entries))
 }
 
 /// Takes out of what was put together the probes that have a rhythm and no check, unless the service itself says them.
@@ -54,7 +54,7 @@ fn probe(below: &Node, above: &Node) -> Node {
     }
     let replaces = above.entries().iter().any(|entry| CHECKS.contains(&entry.key.as_str()));
     let kept = below.entries().iter().filter(|entry| !(replaces && CHECKS.contains(&entry.key.as_str()))).cloned();
-    shallow(&Node::new(below.place.clone(), Content::Map(kept.collect())), above)
+    shallow(&Node::at(below.place.clone(), Content::Map(kept.collect())), above)
 }
 
 /// The entries of both, the upper ones for keys that both have.
@@ -66,5 +66,5 @@ pub(super) fn shallow(below: &Node, above: &Node) -> Node {
             None => entries.push(entry.clone()),
         }
     }
-    Node::new(above.place.clone(), Content::Map(entries))
+    Node::at(above.place.clone(), Content::Map(entries))
 }

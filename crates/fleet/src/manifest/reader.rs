@@ -7,7 +7,7 @@ use serde::{
 };
 
 use super::{
-    node::{Content, Entry, Node},
+    node::{Content, Entry, Node, kind},
     shapes::{PLACED, PLACED_FIELDS},
     typed::{Fault, Message, Step},
 };
@@ -121,7 +121,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     ) -> Result<V::Value, Fault> {
         match self.0.as_text() {
             Some(text) => visitor.visit_enum(text.into_deserializer()).map_err(|fault: Fault| fault.at(&self.0.place)),
-            None => Err(Fault::new(Message::Wrong { found: self.0.kind().to_owned(), expected: "a text".to_owned() })
+            None => Err(Fault::new(Message::Wrong { found: kind(self.0).to_owned(), expected: "a text".to_owned() })
                 .at(&self.0.place)),
         }
     }
@@ -187,8 +187,8 @@ impl<'de> MapAccess<'de> for PlacedAccess<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         match self.next {
             1 => seed.deserialize(self.node.place.file().into_deserializer()),
-            2 => seed.deserialize(self.node.place.line.into_deserializer()),
-            3 => seed.deserialize(self.node.place.column.into_deserializer()),
+            2 => seed.deserialize(self.node.place.at.line.into_deserializer()),
+            3 => seed.deserialize(self.node.place.at.column.into_deserializer()),
             _ => seed.deserialize(Reader(self.node)),
         }
     }

@@ -39,7 +39,8 @@ pub(super) fn resolve(mut draft: Draft, scope: &Scope<'_>, notes: &mut Notes) ->
         services.extend(around.read(id.clone(), service, notes));
     }
     if services.is_empty() && !notes.has_errors() {
-        let whole = Place { file: draft.sources.first().map(|path| path.to_string_lossy().into()), line: 0, column: 0 };
+        let file = draft.sources.first().map(|path| path.to_string_lossy().into());
+        let whole = Place { file, at: masque_tree::Place::FILE };
         notes.push(whole.error("there are no services").hint("declare one under `[services.NAME]`"));
     }
     Fleet {
@@ -58,7 +59,7 @@ pub(super) fn resolve(mut draft: Draft, scope: &Scope<'_>, notes: &mut Notes) ->
 
 /// A place as the fleet keeps it, for messages after the files were read.
 fn shown(place: &Place) -> Option<crate::model::Place> {
-    Some(crate::model::Place { file: place.file.clone()?, line: place.line, column: place.column })
+    Some(crate::model::Place { file: place.file.clone()?, line: place.at.line, column: place.at.column })
 }
 
 /// Whether a text can name a host, a group, a service or a fleet.
@@ -183,7 +184,7 @@ fn unique(placed: Vec<(ServiceId, ServiceDraft)>, notes: &mut Notes) -> Vec<(Ser
                         format!(
                             "the first is in {}, line {}: rename one, or put one on another host",
                             place.file(),
-                            place.line
+                            place.at.line
                         )
                     },
                 );
@@ -315,7 +316,7 @@ impl Whole<'_> {
         let numbers = ["port", "ports", "health_port_offset"];
         let entries = numbers.iter().filter_map(|key| Some((*key, merged.get(key)?.clone())));
         let mut silent = Notes::default();
-        let numbers = scope.expand_tree(&Node::map(&merged.place, entries), &mut silent);
+        let numbers = scope.expand_tree(&Node::map_at(&merged.place, entries), &mut silent);
         if let Some(keys) = read::<ServiceKeys>(&numbers, &mut silent) {
             let ports = Ports::of(&keys, around, &mut silent);
             if let Some(port) = ports.port {

@@ -49,7 +49,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
                 let (_, line): (String, u32) = map.next_entry()?.ok_or_else(absent)?;
                 let (_, column): (String, u32) = map.next_entry()?.ok_or_else(absent)?;
                 let (_, value): (String, T) = map.next_entry()?.ok_or_else(absent)?;
-                Ok(Placed { place: Place { file: Some(file.into()), line, column }, value })
+                Ok(Placed { place: Place { file: Some(file.into()), at: masque_tree::Place { line, column } }, value })
             }
         }
 

@@ -2,27 +2,15 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+use masque_tree::units::{self, quantity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Unexpected, Visitor},
 };
 
-const BYTE_UNITS: [(&str, u64); 13] = [
-    ("kib", 1 << 10),
-    ("mib", 1 << 20),
-    ("gib", 1 << 30),
-    ("tib", 1 << 40),
-    ("kb", 1_000),
-    ("mb", 1_000_000),
-    ("gb", 1_000_000_000),
-    ("tb", 1_000_000_000_000),
-    ("k", 1 << 10),
-    ("m", 1 << 20),
-    ("g", 1 << 30),
-    ("t", 1 << 40),
-    ("b", 1),
-];
+/// Units of sizes as Docker writes them, beside those that all files of Masque know.
+const SHORT_BYTE_UNITS: [(&str, u64); 4] = [("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30), ("t", 1 << 40)];
 
 const TIME_UNITS: [(&str, u64); 7] = [
     ("us", 1),
@@ -52,44 +40,21 @@ pub(super) struct Mask(pub(super) u32);
 
 /// Reads `512MiB`, `1.5 GB`, `64k`; a number without unit is bytes.
 pub(super) fn bytes(text: &str) -> Option<u64> {
-    let (number, unit) = split(text)?;
-    let unit = unit.to_ascii_lowercase();
-    let factor = if unit.is_empty() { 1 } else { factor(&BYTE_UNITS, &unit)? };
-    scaled(number, factor)
+    units::bytes(text).or_else(|| quantity(&text.to_ascii_lowercase(), &SHORT_BYTE_UNITS))
 }
 
 /// Reads `250ms`, `2s`, `1m30s`. The unit is needed.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
-    let mut micros = 0_u64;
+    let mut micros = None;
     while !rest.is_empty() {
-        let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let (number, after) = rest.split_at(end);
-        let end = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let part = scaled(number.parse().ok()?, factor(&TIME_UNITS, unit.trim())?)?;
-        micros = micros.checked_add(part)?;
+        let (number, after) = rest.split_at(rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?);
+        let unit = after.find(|letter: char| letter.is_ascii_digit()).unwrap_or(after.len());
+        let (part, after) = rest.split_at(number.len() + unit);
+        micros = Some(micros.unwrap_or(0_u64).checked_add(quantity(part, &TIME_UNITS)?)?);
         rest = after;
     }
-    (!text.trim().is_empty()).then(|| Duration::from_micros(micros))
-}
-
-fn split(text: &str) -> Option<(f64, &str)> {
-    let text = text.trim();
-    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    Some((number.parse().ok()?, unit.trim()))
-}
-
-fn factor(units: &[(&str, u64)], unit: &str) -> Option<u64> {
-    units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor)
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-fn scaled(number: f64, factor: u64) -> Option<u64> {
-    let value = (number * factor as f64).round();
-    // 2^53: up to here every whole number has an exact `f64`.
-    (0.0..=9_007_199_254_740_992.0).contains(&value).then_some(value as u64)
+    micros.map(Duration::from_micros)
 }
 
 /// A type that is written as a text or as a number.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Variables,
-    node::{Content, Node},
+    node::{Node, kind},
     notes::{Notes, suggestion},
 };
 
@@ -106,25 +106,12 @@ impl<'a> Scope<'a> {
 
     /// Puts values in everywhere in a tree. What cannot be expanded is told and stays as it is.
     pub(super) fn expand_tree(&self, node: &Node, notes: &mut Notes) -> Node {
-        let content = match &node.content {
-            Content::Text(text) if text.contains('$') => Content::Text(self.expand(text).unwrap_or_else(|fault| {
-                notes.push(node.place.error(fault.message).hint(fault.hint));
-                text.clone()
-            })),
-            Content::List(items) => Content::List(items.iter().map(|item| self.expand_tree(item, notes)).collect()),
-            Content::Map(entries) => Content::Map(
-                entries
-                    .iter()
-                    .map(|entry| {
-                        let mut entry = entry.clone();
-                        entry.value = self.expand_tree(&entry.value, notes);
-                        entry
-                    })
-                    .collect(),
-            ),
-            content => content.clone(),
-        };
-        Node::new(node.place.clone(), content)
+        node.with_texts(&mut |place, text| {
+            self.expand(text).unwrap_or_else(|fault| {
+                notes.push(place.error(fault.message).hint(fault.hint));
+                text.to_owned()
+            })
+        })
     }
 
     /// Adds the entries of `[variables]`, which may use each other.
@@ -138,7 +125,7 @@ impl<'a> Scope<'a> {
                 }
                 Some(text) => open.push((&entry.key, text, &entry.value)),
                 None => {
-                    let message = format!("the variable `{}` is {}, expected a text", entry.key, entry.value.kind());
+                    let message = format!("the variable `{}` is {}, expected a text", entry.key, kind(&entry.value));
                     notes.push(entry.value.place.error(message));
                 }
             }
@@ -171,7 +158,7 @@ impl<'a> Scope<'a> {
 }
 
 /// Where the brace is that closes what was opened before this text.
-fn closing(text: &str) -> Option<usize> {
+pub(super) fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, letter) in text.char_indices() {
         match letter {

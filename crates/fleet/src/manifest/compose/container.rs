@@ -22,7 +22,7 @@ pub(super) fn build(reading: &mut Reading<'_>, value: &Node) {
         reading.lost(&entry.place, &format!("`build.{}`", entry.key));
     }
     if reading.container.image.is_none() {
-        let name = Node::text(&value.place, format!("localhost/{}", reading.name));
+        let name = Node::text_at(&value.place, format!("localhost/{}", reading.name));
         reading.container.image = name.written();
         reading.set("image", name);
     }
@@ -62,9 +62,9 @@ pub(super) fn listening(reading: &mut Reading<'_>, place: &Place) {
     let outside = |port: &Published| port.machine_port().filter(|_| is_own).unwrap_or(port.container);
     let ports: Vec<String> = reading.container.publish.iter().map(|port| outside(port).to_string()).collect();
     let Some((first, others)) = ports.split_first() else { return };
-    reading.set("port", Node::text(place, first));
+    reading.set("port", Node::text_at(place, first));
     if !others.is_empty() {
-        reading.set("ports", Node::map(place, others.iter().map(|port| (port, Node::text(place, port)))));
+        reading.set("ports", Node::map_at(place, others.iter().map(|port| (port, Node::text_at(place, port)))));
     }
 }
 

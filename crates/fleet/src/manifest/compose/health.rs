@@ -35,10 +35,10 @@ pub(super) fn read(reading: &mut Reading<'_>, value: &Node) {
     // What Compose does where nothing is said.
     for (key, usual) in [("period", "30s"), ("timeout", "30s")] {
         if !keys.iter().any(|(known, _)| *known == key) {
-            keys.push((key, Node::text(&value.place, usual)));
+            keys.push((key, Node::text_at(&value.place, usual)));
         }
     }
-    let probe = Node::map(&value.place, keys);
+    let probe = Node::map_at(&value.place, keys);
     reading.set("ready", probe.clone());
     reading.set("live", probe);
 }
@@ -52,7 +52,7 @@ fn within(value: &Node, start_period: &Node) -> Node {
         || start_period.clone(),
         |start| {
             let whole = start.saturating_add(interval.saturating_mul(retries)).max(std::time::Duration::from_secs(60));
-            Node::text(&start_period.place, format!("{}ms", whole.as_millis()))
+            Node::text_at(&start_period.place, format!("{}ms", whole.as_millis()))
         },
     )
 }
@@ -69,13 +69,13 @@ fn check(reading: &mut Reading<'_>, test: &Node) -> Option<(&'static str, Node)>
         return Some(("zmq", zmq));
     }
     if let Some(line) = line {
-        return Some(("exec", Node::text(place, line)));
+        return Some(("exec", Node::text_at(place, line)));
     }
-    let rest: Vec<Node> = words.iter().skip(1).map(|word| Node::text(place, word.clone())).collect();
+    let rest: Vec<Node> = words.iter().skip(1).map(|word| Node::text_at(place, word.clone())).collect();
     match words.first().map(String::as_str) {
         Some("NONE") => None,
-        Some("CMD-SHELL") => Some(("exec", Node::text(place, words.get(1).cloned().unwrap_or_default()))),
-        Some("CMD") => Some(("exec", Node::new(place.clone(), Content::List(rest)))),
+        Some("CMD-SHELL") => Some(("exec", Node::text_at(place, words.get(1).cloned().unwrap_or_default()))),
+        Some("CMD") => Some(("exec", Node::at(place.clone(), Content::List(rest)))),
         _ => {
             let hint = "write `[CMD, program, argument]`, `[CMD-SHELL, line]` or `[NONE]`";
             reading
@@ -97,27 +97,13 @@ fn zmq(text: &str, place: &Place) -> Option<Node> {
     let port: u16 = port.parse().ok()?;
     let request = text.split_once("send_json(").and_then(|(_, rest)| dictionary(rest));
     let host = if matches!(host, "localhost" | "127.0.0.1" | "0.0.0.0" | "*") { "127.0.0.1" } else { host };
-    let address = Node::text(place, format!("{host}:{port}"));
-    let request = request.map(|request| ("request", of_json(place, request)));
-    Some(Node::map(place, [("address", address)].into_iter().chain(request)))
+    let address = Node::text_at(place, format!("{host}:{port}"));
+    let request = request.map(|request| ("request", Node::json_at(place, request)));
+    Some(Node::map_at(place, [("address", address)].into_iter().chain(request)))
 }
 
 /// The dictionary that a line of Python begins with. Its quotes are those of JSON after a change, or it is not taken.
 fn dictionary(text: &str) -> Option<Value> {
     let end = text.find('}')?;
     serde_json::from_str(&text.get(..=end)?.replace('\'', "\"")).ok()
-}
-
-fn of_json(place: &Place, value: Value) -> Node {
-    let content = match value {
-        Value::Null => Content::Null,
-        Value::Bool(value) => Content::Bool(value),
-        Value::Number(number) => Content::Number(number, None),
-        Value::String(text) => Content::Text(text),
-        Value::Array(items) => Content::List(items.into_iter().map(|item| of_json(place, item)).collect()),
-        Value::Object(map) => {
-            return Node::map(place, map.into_iter().map(|(key, value)| (key, of_json(place, value))));
-        }
-    };
-    Node::new(place.clone(), content)
 }

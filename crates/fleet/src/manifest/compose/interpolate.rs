@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::node::{Content, Node},
+    super::{node::Node, variables::closing},
     Notes,
 };
 
@@ -12,46 +12,25 @@ const MAX_DEPTH: usize = 8;
 
 /// Puts variables in everywhere. One that is not set is empty, as Compose does it, and told.
 pub(super) fn tree(node: &Node, environment: &BTreeMap<String, String>, notes: &mut Notes) -> Node {
-    let content = match &node.content {
-        Content::Text(text) if text.contains('$') => {
-            let mut unset = Vec::new();
-            let expanded = expand(text, environment, &mut unset, 0);
-            for name in unset {
-                let message = format!("the variable `{name}` is not set: it is empty here");
-                notes.push(node.place.warning(message).hint(format!("set it, or write `${{{name}:-default}}`")));
-            }
-            Content::Text(expanded.unwrap_or_else(|message| {
-                let needed = message.ends_with("no name") || message.contains("${");
-                let hint = if needed { "write `$$` for a single `$`" } else { "set it before the file is read" };
-                notes.push(node.place.error(message).hint(hint));
-                text.clone()
-            }))
+    node.with_texts(&mut |place, text| {
+        let mut unset = Vec::new();
+        let expanded = expand(text, environment, &mut unset, 0);
+        for name in unset {
+            let message = format!("the variable `{name}` is not set: it is empty here");
+            notes.push(place.warning(message).hint(format!("set it, or write `${{{name}:-default}}`")));
         }
-        Content::List(items) => Content::List(items.iter().map(|item| tree(item, environment, notes)).collect()),
-        Content::Map(entries) => Content::Map(
-            entries
-                .iter()
-                .map(|entry| {
-                    let mut entry = entry.clone();
-                    entry.value = tree(&entry.value, environment, notes);
-                    entry
-                })
-                .collect(),
-        ),
-        content => content.clone(),
-    };
-    Node::new(node.place.clone(), content)
+        expanded.unwrap_or_else(|message| {
+            let needed = message.ends_with("no name") || message.contains("${");
+            let hint = if needed { "write `$$` for a single `$`" } else { "set it before the file is read" };
+            notes.push(place.error(message).hint(hint));
+            text.to_owned()
+        })
+    })
 }
 
 /// Keeps what is expanded now from being expanded again by the rules of `fleet.toml`.
-pub(super) fn protect(mut node: Node) -> Node {
-    match &mut node.content {
-        Content::Text(text) => *text = text.replace('$', "$$"),
-        Content::List(items) => items.iter_mut().for_each(|item| *item = protect(item.clone())),
-        Content::Map(entries) => entries.iter_mut().for_each(|entry| entry.value = protect(entry.value.clone())),
-        Content::Null | Content::Bool(_) | Content::Number(..) => {}
-    }
-    node
+pub(super) fn protect(node: &Node) -> Node {
+    node.with_texts(&mut |_, text| text.replace('$', "$$"))
 }
 
 fn expand(
@@ -130,20 +109,6 @@ fn name_of(text: &str) -> &str {
     let end = text.find(|next: char| !letter(next)).unwrap_or(text.len());
     let name = text.get(..end).unwrap_or_default();
     if name.starts_with(|first: char| first.is_ascii_digit()) { "" } else { name }
-}
-
-/// Where the brace is that closes what was opened before this text.
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]

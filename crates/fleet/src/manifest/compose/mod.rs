@@ -19,7 +19,7 @@ use crate::model::{Container, Network, Shared};
 use super::{
     draft::{Draft, GroupDraft, ServiceDraft, placed_text},
     fleet_file::{Included, absolute},
-    node::{Content, Entry, Node, Place},
+    node::{Content, Entry, Node, Place, kind},
     notes::{Notes, nearest},
     shapes::Placed,
 };
@@ -69,7 +69,7 @@ pub(super) fn read_into(
     };
     for entry in services {
         if !entry.value.is_map() {
-            let message = format!("the service `{}` is {}, expected a mapping", entry.key, entry.value.kind());
+            let message = format!("the service `{}` is {}, expected a mapping", entry.key, kind(&entry.value));
             notes.push(entry.place.error(message).hint("write at least `image: …`"));
             continue;
         }
@@ -178,7 +178,7 @@ fn service(draft: &mut Draft, entry: &Entry, file: &File<'_>, notes: &mut Notes)
     }
     whole(&mut reading, entry, file);
     let (keys, container) = (reading.keys, reading.container);
-    let keys = Node::map(&entry.place, keys);
+    let keys = Node::map_at(&entry.place, keys);
     let group = group(draft, entry, file.from, notes);
     draft.groups.insert(group.clone(), GroupDraft::of_container(container));
     draft.services.push(ServiceDraft {
@@ -187,7 +187,7 @@ fn service(draft: &mut Draft, entry: &Entry, file: &File<'_>, notes: &mut Notes)
         host: file.from.host.clone(),
         group: Some(Placed { place: entry.place.clone(), value: group }),
         taken_for_granted: None,
-        keys: interpolate::protect(keys),
+        keys: interpolate::protect(&keys),
         may_add: false,
     });
 }
@@ -201,7 +201,7 @@ fn whole(reading: &mut Reading<'_>, entry: &Entry, file: &File<'_>) {
     let ports = entry.value.get("ports").unwrap_or(&entry.value);
     container::listening(reading, &ports.place);
     if file.tasks.contains(&entry.key) {
-        reading.set("kind", Node::text(&entry.place, "task"));
+        reading.set("kind", Node::text_at(&entry.place, "task"));
     }
 }
 
@@ -246,7 +246,7 @@ fn read_key(reading: &mut Reading<'_>, entry: &Entry) {
         "stop_grace_period" => process::stop(reading, "grace", value),
         "user" => reading.set("user", value.clone()),
         "working_dir" => reading.set("directory", value.clone()),
-        "profiles" => reading.set("start", Node::text(&entry.place, "standby")),
+        "profiles" => reading.set("start", Node::text_at(&entry.place, "standby")),
         "container_name" if value.as_text() == Some(reading.name) => {}
         // Read with `deploy`, which has the last word.
         "restart" => {}

@@ -11,18 +11,18 @@ use super::{
 /// What is executed in the image.
 pub(super) fn command(reading: &mut Reading<'_>, value: &Node) {
     let words = words::of(reading.notes, value);
-    let words = words.into_iter().map(|word| Node::text(&value.place, word)).collect();
-    reading.set("command", Node::new(value.place.clone(), Content::List(words)));
+    let words = words.into_iter().map(|word| Node::text_at(&value.place, word)).collect();
+    reading.set("command", Node::at(value.place.clone(), Content::List(words)));
 }
 
 /// Variables as a mapping or a list; a name without value is passed on.
 pub(super) fn environment(reading: &mut Reading<'_>, value: &Node) {
     let bare_names = value.entries().iter().filter(|entry| entry.value.content == Content::Null);
-    let mut passed: Vec<Node> = bare_names.map(|entry| Node::text(&entry.place, entry.key.clone())).collect();
+    let mut passed: Vec<Node> = bare_names.map(|entry| Node::text_at(&entry.place, entry.key.clone())).collect();
     let bare_items = value.items().iter().filter(|item| item.as_text().is_some_and(|text| !text.contains('=')));
     passed.extend(bare_items.cloned());
     if !passed.is_empty() {
-        reading.set("pass", Node::new(value.place.clone(), Content::List(passed)));
+        reading.set("pass", Node::at(value.place.clone(), Content::List(passed)));
     }
     let pairs = words::pairs(value);
     add_environment(reading, &value.place, pairs, Order::Stronger);
@@ -39,14 +39,14 @@ fn add_environment(reading: &mut Reading<'_>, place: &Place, pairs: Vec<(String,
     let known = reading.keys.iter().position(|(key, _)| key == "environment").map(|at| reading.keys.remove(at).1);
     let mut entries: Vec<Entry> = known.map(|node| node.entries().to_vec()).unwrap_or_default();
     for (key, value) in pairs {
-        let value = Node::text(place, value);
+        let value = Node::text_at(place, value);
         match entries.iter_mut().find(|entry| entry.key == key) {
             Some(entry) if order == Order::Stronger => entry.value = value,
             Some(_) => {}
             None => entries.push(Entry { key, place: place.clone(), value }),
         }
     }
-    reading.set("environment", Node::new(place.clone(), Content::Map(entries)));
+    reading.set("environment", Node::at(place.clone(), Content::Map(entries)));
 }
 
 /// Files with `NAME=value` lines; what `environment` says is stronger.
@@ -89,17 +89,18 @@ pub(super) fn depends_on(reading: &mut Reading<'_>, value: &Node) {
     let mut dependencies = Vec::new();
     for item in value.items() {
         let Some(name) = item.written() else { continue };
-        let started = Node::text(&item.place, "started");
-        dependencies.push(Node::map(&item.place, [("on", Node::text(&item.place, name)), ("condition", started)]));
+        let started = Node::text_at(&item.place, "started");
+        dependencies
+            .push(Node::map_at(&item.place, [("on", Node::text_at(&item.place, name)), ("condition", started)]));
     }
     for entry in value.entries() {
         dependencies.push(dependency(reading, entry));
     }
-    reading.set("dependencies", Node::new(value.place.clone(), Content::List(dependencies)));
+    reading.set("dependencies", Node::at(value.place.clone(), Content::List(dependencies)));
 }
 
 fn dependency(reading: &mut Reading<'_>, entry: &Entry) -> Node {
-    let mut keys = vec![("on", Node::text(&entry.place, entry.key.clone()))];
+    let mut keys = vec![("on", Node::text_at(&entry.place, entry.key.clone()))];
     let mut condition = "started";
     for key in entry.value.entries() {
         match (key.key.as_str(), key.value.written().as_deref()) {
@@ -112,13 +113,13 @@ fn dependency(reading: &mut Reading<'_>, entry: &Entry) -> Node {
                 reading.notes.push(key.value.place.error(message).hint(hint));
             }
             ("required", _) => keys.push(("required", key.value.clone())),
-            ("restart", Some("true")) => keys.push(("on_loss", Node::text(&key.place, "restart"))),
+            ("restart", Some("true")) => keys.push(("on_loss", Node::text_at(&key.place, "restart"))),
             ("restart", _) => {}
             (other, _) => reading.lost(&key.place, &format!("`{other}` of a dependency")),
         }
     }
-    keys.push(("condition", Node::text(&entry.place, condition)));
-    Node::map(&entry.place, keys)
+    keys.push(("condition", Node::text_at(&entry.place, condition)));
+    Node::map_at(&entry.place, keys)
 }
 
 /// When it is started again: by `deploy.restart_policy`, by `restart`, or never, as Compose does it where nothing is said.
@@ -129,7 +130,7 @@ pub(super) fn restart(reading: &mut Reading<'_>, service: &Entry) {
     } else if let Some(value) = service.value.get("restart").filter(|value| value.content != Content::Null) {
         restart_word(reading, value);
     } else {
-        reading.set("restart", Node::text(&service.place, "never"));
+        reading.set("restart", Node::text_at(&service.place, "never"));
     }
 }
 
@@ -147,7 +148,7 @@ fn restart_policy(reading: &mut Reading<'_>, value: &Node) {
     }
     let text = count.map_or_else(|| condition.clone(), |count| format!("{condition}:{count}"));
     let place = value.get("condition").map_or(&value.place, |condition| &condition.place);
-    restart_word(reading, &Node::text(place, text));
+    restart_word(reading, &Node::text_at(place, text));
 }
 
 fn restart_word(reading: &mut Reading<'_>, value: &Node) {
@@ -168,17 +169,17 @@ fn restart_word(reading: &mut Reading<'_>, value: &Node) {
             return;
         }
     };
-    let policy = Node::text(&value.place, policy);
+    let policy = Node::text_at(&value.place, policy);
     // Without a count there is no end to it.
-    let limit = Node::text(&value.place, count.unwrap_or("0"));
-    reading.set("restart", Node::map(&value.place, [("policy", policy), ("limit", limit)]));
+    let limit = Node::text_at(&value.place, count.unwrap_or("0"));
+    reading.set("restart", Node::map_at(&value.place, [("policy", policy), ("limit", limit)]));
 }
 
 /// One limit of the service.
 pub(super) fn limit(reading: &mut Reading<'_>, key: &str, value: &Node) {
     let value = match key {
         "memory" => match value.written().map(|text| memory(&text)) {
-            Some(Some(bytes)) => Node::text(&value.place, bytes.to_string()),
+            Some(Some(bytes)) => Node::text_at(&value.place, bytes.to_string()),
             _ => value.clone(),
         },
         _ => value.clone(),
@@ -188,7 +189,7 @@ pub(super) fn limit(reading: &mut Reading<'_>, key: &str, value: &Node) {
     entries.retain(|entry| entry.key != key);
     let place = value.place.clone();
     entries.push(Entry { key: key.to_owned(), place: place.clone(), value });
-    reading.set("limits", Node::new(place, Content::Map(entries)));
+    reading.set("limits", Node::at(place, Content::Map(entries)));
 }
 
 /// Sizes of Compose: `512M` and `512mb` are both counted in 1024.
@@ -233,5 +234,5 @@ pub(super) fn stop(reading: &mut Reading<'_>, key: &str, value: &Node) {
     let known = reading.keys.iter().position(|(known, _)| known == "stop").map(|at| reading.keys.remove(at).1);
     let mut entries = known.map(|node| node.entries().to_vec()).unwrap_or_default();
     entries.push(Entry { key: key.to_owned(), place: value.place.clone(), value: value.clone() });
-    reading.set("stop", Node::new(value.place.clone(), Content::Map(entries)));
+    reading.set("stop", Node::at(value.place.clone(), Content::Map(entries)));
 }

@@ -1,7 +1,7 @@
 //! Texts that Compose splits: command lines as a shell does, and `name=value` pairs.
 
 use super::{
-    super::node::{Content, Node},
+    super::node::{Content, Node, kind},
     Notes,
 };
 
@@ -13,7 +13,7 @@ pub(super) fn of(notes: &mut Notes, node: &Node) -> Vec<String> {
             .filter_map(|item| {
                 let word = item.written();
                 if word.is_none() {
-                    let message = format!("a word of a command is {}, expected a text", item.kind());
+                    let message = format!("a word of a command is {}, expected a text", kind(item));
                     notes.push(item.place.error(message).hint("put it in quotes"));
                 }
                 word
