@@ -19,6 +19,16 @@ pub enum Error {
         /// What was read.
         what: &'static str,
     },
+    /// Some files of an export are not among those that were read.
+    #[error(
+        "these {what} lack {missing} of their fleet; name all files of the export, or the directory that `masque fleet render` wrote"
+    )]
+    Incomplete {
+        /// What was read.
+        what: &'static str,
+        /// The services that are missing.
+        missing: String,
+    },
 }
 
 impl Error {

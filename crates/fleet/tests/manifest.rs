@@ -445,6 +445,79 @@ fn an_export_is_read_as_the_fleet_that_it_was() {
 }
 
 #[test]
+fn exports_of_every_kind_are_read_as_the_fleet_that_they_were() {
+    let toml = "[hosts.a]\n[hosts.b]\n[services.'a/x']\ncommand = 'x'\nport = 80\n[services.'b/y']\ncommand = 'y'\ndependencies = ['x']\n";
+    let (_directory, fleet) = fleet(&[("fleet.toml", toml)]);
+    for (write, below) in [
+        (export::compose as fn(&Fleet) -> export::Files, ""),
+        (export::quadlet, ""),
+        (export::kube, ""),
+        (export::kube, "kube.yaml"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        write(&fleet).write(directory.path()).unwrap();
+        let loaded = manifest::load(&[directory.path().join(below)], &Variables::default());
+        assert_eq!(shown(directory.path(), &loaded), "");
+        assert_eq!(loaded.fleet.unwrap(), fleet);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    export::quadlet(&fleet).write(directory.path()).unwrap();
+    let told = |path: &Path| shown(directory.path(), &manifest::load(&[path.to_owned()], &Variables::default()));
+    let partial = told(&directory.path().join("a"));
+    assert!(partial.starts_with("a: error: these files lack `b/y` of their fleet; name all files"), "{partial}");
+    fs_err::create_dir(directory.path().join("empty")).unwrap();
+    let empty = told(&directory.path().join("empty"));
+    assert!(empty.starts_with("empty: error: these files were not made by `masque fleet render`"), "{empty}");
+}
+
+#[test]
+fn overrides_keep_services_in_their_groups() {
+    let toml = "
+include = [{ files = 'a.yaml', group = 'own' }]
+port_offset = 1000
+[defaults]
+group = 'usual'
+[groups.usual]
+[groups.own]
+[services.a]
+ready_within = '5s'
+[services.b]
+command = 'b'
+";
+    let (_directory, fleet) = fleet(&[("fleet.toml", toml), ("a.yaml", "agents:\n- {name: a, script_path: a.py}\n")]);
+    let group = |name: &str| fleet.service(&ServiceId::new("local", name)).unwrap().group.clone();
+    assert_eq!((group("a").as_deref(), group("b").as_deref()), (Some("own"), Some("usual")));
+}
+
+#[test]
+fn containers_are_asked_by_their_own_ports() {
+    let toml = "
+include = ['compose.yaml']
+port_offset = 1000
+[services.db]
+ready = { tcp = true }
+live = { http = { port = 5572 } }
+";
+    let yaml = "services: {db: {image: db, ports: ['15571:5571']}}";
+    let (_directory, fleet) = fleet(&[("fleet.toml", toml), ("compose.yaml", yaml)]);
+    let db = &fleet.services[0];
+    assert_eq!((db.port, container(&fleet, "db").publish[0].to_string().as_str()), (Some(16571), "16571:5571"));
+    assert_eq!(db.ready.as_ref().unwrap().check, Check::Tcp("127.0.0.1:5571".to_owned()));
+    let Check::Http(http) = &db.live.as_ref().unwrap().check else { panic!() };
+    assert_eq!(http.address, "127.0.0.1:5572");
+}
+
+#[test]
+fn values_that_only_mean_degraded_are_no_demands() {
+    let toml = "[services.x]\ncommand = 'x'\nport = 80\nready = { zmq = { degraded = { load = 'high' } } }\n";
+    let (_directory, fleet) = fleet(&[("fleet.toml", toml)]);
+    let Check::Zmq { expect, .. } = &fleet.services[0].ready.as_ref().unwrap().check else { panic!() };
+    let [load, status] = &expect[..] else { panic!() };
+    assert_eq!((load.path.as_str(), load.optional, load.healthy.len()), ("load", true, 0));
+    assert_eq!((status.path.as_str(), status.optional), ("status", false));
+}
+
+#[test]
 fn the_nearest_manifest_is_found() {
     let (directory, _) = fleet(&[("fleet.toml", "[services.x]\ncommand = 'x'\n"), ("a/b/x.py", "")]);
     assert_eq!(manifest::find(&directory.path().join("a/b")), Some(directory.path().join("fleet.toml")));
@@ -508,6 +581,34 @@ fn broken_manifests_are_explained() {
             vec![(
                 "fleet.toml",
                 "[hosts.a]\n[hosts.b]\n[hosts.c]\n[services.'a/x']\ncommand = 'x'\n[services.'b/x']\ncommand = 'x'\n[services.'c/y']\ncommand = 'y'\ndependencies = ['x', 'd/x', 'a b']\n",
+            )],
+        ),
+        (
+            "words for a script that is not there",
+            vec![(
+                "fleet.toml",
+                "[defaults]\ninterpreter = 'python3.13'\n[services.x]\ncommand = 'x'\nargs = ['a']\n[services.y]\nimage = 'y'\ninterpreter = 'sh'\n[services.z]\ncommand = 'z'\n",
+            )],
+        ),
+        (
+            "a descriptor that is to say that a service lives",
+            vec![("fleet.toml", "[services.x]\ncommand = 'x'\nready = { fd = true }\nlive = { fd = true }\n")],
+        ),
+        (
+            "an override that moves a service to another host's group",
+            vec![
+                (
+                    "fleet.toml",
+                    "include = [{ files = 'a.yaml', host = 'a' }]\n[hosts.a]\n[hosts.b]\n[groups.g]\nhost = 'b'\n[services.x]\ngroup = 'g'\n",
+                ),
+                ("a.yaml", "agents:\n- {name: x, script_path: x.py}\n"),
+            ],
+        ),
+        (
+            "ports and volumes of a container",
+            vec![(
+                "fleet.toml",
+                "[groups.g.container]\npublish = ['80:x']\nvolumes = ['~eve/x:/x']\n[services.x]\ncommand = 'x'\n",
             )],
         ),
         ("probes", vec![("fleet.toml", include_str!("data/broken_probes.toml"))]),

@@ -360,7 +360,7 @@ pub(super) struct ZmqKeys {
     pub(super) request: Option<Value>,
     /// Good values by their path in the reply: `status`, `health.state`.
     pub(super) expect: Option<BTreeMap<String, Values>>,
-    /// Values that mean that it answers, but not well.
+    /// Values that mean that it answers, but not well. Where `expect` says nothing of the same path, every other one is good.
     pub(super) degraded: Option<BTreeMap<String, Values>>,
     /// Paths that the reply need not have.
     pub(super) optional: Option<Vec<String>>,

@@ -1,11 +1,12 @@
 //! Reading a fleet from files, with a diagnostic for everything that is wrong in them.
 //!
-//! Owns the formats: `fleet.toml`, lists of agents in YAML, Compose files; variables; the search for scripts. Leaves out
-//! whether the fleet can run on a machine: that is the pre-flight check's.
+//! Owns the formats: `fleet.toml`, lists of agents in YAML, Compose files, exports; variables; the search for scripts. Leaves
+//! out whether the fleet can run on a machine: that is the pre-flight check's.
 
 mod agents;
 mod compose;
 mod draft;
+mod exports;
 mod fleet_file;
 mod keys;
 mod merge;
@@ -29,11 +30,12 @@ use std::{
 
 use masque_types::diagnostic::Diagnostic;
 
-use crate::{export, import, model::Fleet};
+use crate::{import, model::Fleet};
 
 use draft::Draft;
+use exports::Exports;
 use fleet_file::{Included, absolute};
-use node::Node;
+use node::{Node, Place};
 use notes::Notes;
 use variables::Scope;
 
@@ -132,21 +134,21 @@ impl Loader<'_> {
     /// Reads these files, and those that they include.
     fn read(&mut self, files: Vec<Included>) {
         let mut trees = Vec::with_capacity(files.len());
+        let mut exports = Exports::default();
         for file in files {
             self.draft.sources.push(absolute(&file.path));
-            match node::read(&file.path) {
-                Ok(node) => trees.push((file, node)),
+            match export_or_tree(&file, &mut exports) {
+                Ok(Some(node)) => trees.push((file, node)),
+                Ok(None) => {}
                 Err(fault) => self.notes.push(fault),
             }
         }
-        let (exports, trees): (Vec<_>, Vec<_>) =
-            trees.into_iter().partition(|(file, node)| matches!(format_of(file, node), Some(Format::Export)));
-        if let Some((_, node)) = trees.first().filter(|_| !exports.is_empty()) {
-            let message = "this is no export, and the other files are";
-            self.notes.push(node.place.error(message).hint("an export is a whole fleet: start it by itself"));
-        }
-        if !exports.is_empty() {
-            self.read_exports(&exports);
+        if let Some(place) = &exports.place {
+            if let Some((_, node)) = trees.first() {
+                let message = "this is no export, and the other files are";
+                self.notes.push(node.place.error(message).hint("an export is a whole fleet: start it by itself"));
+            }
+            self.carry(&exports, place);
             return;
         }
         // The head of a fleet says what the other files mean.
@@ -171,25 +173,14 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads what an export wrote: the fleet that it was made from.
-    fn read_exports(&mut self, exports: &[(Included, Node)]) {
-        let mut files = export::Files::default();
-        let mut description = None;
-        for (file, node) in exports {
-            match fs_err::read_to_string(&file.path) {
-                Ok(text) if is_description(file, node) => description = Some(text),
-                Ok(text) => files.0.extend([(file.path.clone(), text)]),
-                Err(error) => self.notes.push(node.place.error(error.to_string())),
-            }
-        }
-        let fleet = description.map_or_else(|| import::compose(&files), |text| import::description(&text));
-        match (fleet, exports.first()) {
-            (Ok(fleet), _) => self.carried = Some(fleet),
-            (Err(error), Some((_, node))) => {
+    /// Takes the fleet that exports were made from.
+    fn carry(&mut self, exports: &Exports, place: &Place) {
+        match exports.fleet() {
+            Ok(fleet) => self.carried = Some(fleet),
+            Err(error) => {
                 let hint = "write it again with `masque fleet render`, or start the fleet from its own files";
-                self.notes.push(node.place.error(error.to_string()).hint(hint));
+                self.notes.push(place.error(error.to_string()).hint(hint));
             }
-            (Err(_), None) => {}
         }
     }
 
@@ -225,6 +216,25 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// The tree of a file, unless it is one of an export.
+fn export_or_tree(file: &Included, exports: &mut Exports) -> Result<Option<Node>, Diagnostic> {
+    let cannot = |error: std::io::Error| Place::whole(&file.path).error(format!("cannot read it: {error}"));
+    if exports.take(&file.path).map_err(cannot)? {
+        return Ok(None);
+    }
+    let node = node::read(&file.path)?;
+    if !matches!(format_of(file, &node), Some(Format::Export)) {
+        return Ok(Some(node));
+    }
+    let text = fs_err::read_to_string(&file.path).map_err(cannot)?;
+    if is_description(file, &node) {
+        exports.take_description(text, &node.place);
+    } else {
+        exports.take_compose(&file.path, text, &node.place);
+    }
+    Ok(None)
 }
 
 fn format_of(file: &Included, node: &Node) -> Option<Format> {

@@ -16,6 +16,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// A whole file.
+    pub(super) fn whole(path: &Path) -> Self {
+        Self { file: Some(path.to_string_lossy().into()), at: masque_tree::Place::FILE }
+    }
+
     /// The file, for messages.
     pub(super) fn file(&self) -> &str {
         self.file.as_deref().unwrap_or("fleet")

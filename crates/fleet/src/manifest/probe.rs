@@ -187,12 +187,13 @@ fn zmq(keys: Short<bool, ZmqKeys>, target: &Target<'_>) -> Result<Check, Fault> 
         healthy.insert("status".to_owned(), GOOD_STATUS.map(Value::from).to_vec());
         degraded.entry("status".to_owned()).or_insert_with(|| POOR_STATUS.map(Value::from).to_vec());
     }
+    // A path of which only poor values are said is good with every other one, and without any.
     for path in degraded.keys() {
         healthy.entry(path.clone()).or_default();
     }
     let expect = healthy.into_iter().map(|(path, healthy)| {
         let degraded = degraded.remove(&path).unwrap_or_default();
-        let optional = optional.contains(&path);
+        let optional = optional.contains(&path) || healthy.is_empty();
         Expectation { path, healthy, degraded, optional }
     });
     let expect = expect.collect();

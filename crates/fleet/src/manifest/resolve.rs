@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use masque_types::diagnostic::Diagnostic;
+
 use crate::model::{Dependency, Fallback, Fleet, Host, ServiceId};
 
 use super::{
@@ -29,7 +31,7 @@ pub(super) fn resolve(mut draft: Draft, scope: &Scope<'_>, notes: &mut Notes) ->
     let services = std::mem::take(&mut draft.services);
     let placed: Vec<(ServiceId, ServiceDraft)> =
         services.into_iter().filter_map(|service| place(service, &mut draft, notes)).collect();
-    let placed = unique(add_to_declared(placed, notes), notes);
+    let placed = unique(add_to_declared(placed, &draft, notes), notes);
     let roots = roots(&draft, placed.iter().map(|(_, service)| service));
     let names = Names::of(placed.iter().map(|(id, _)| id), &draft);
     let name = name(&draft, notes);
@@ -110,8 +112,7 @@ fn place(mut service: ServiceDraft, draft: &mut Draft, notes: &mut Notes) -> Opt
     if let (Some(own), Some(of_group)) = (&own, &of_group)
         && own.value != of_group.value
     {
-        let message = format!("`{}` is on `{}`, and its group is on `{}`", service.name, own.value, of_group.value);
-        notes.push(own.place.error(message).hint("all services of a group are on one host"));
+        notes.push(apart(&own.place, &service.name, &own.value, &of_group.value));
     }
     service.group = group;
     let host = match host {
@@ -124,6 +125,19 @@ fn place(mut service: ServiceDraft, draft: &mut Draft, notes: &mut Notes) -> Opt
         None => only_host(&service, draft, notes)?,
     };
     Some((ServiceId::new(host, service.name.clone()), service))
+}
+
+fn apart(place: &Place, service: &str, host: &str, of_group: &str) -> Diagnostic {
+    let message = format!("`{service}` is on `{host}`, and its group is on `{of_group}`");
+    place.error(message).hint("all services of a group are on one host")
+}
+
+/// Tells when a service is put into the group of another host.
+fn fits(group: &Placed<String>, service: &ServiceId, draft: &Draft, notes: &mut Notes) {
+    let of_group = draft.groups.get(&group.value).and_then(|group| group.host.as_ref());
+    if let Some(of_group) = of_group.filter(|host| host.value != service.host) {
+        notes.push(apart(&group.place, &service.name, &service.host, &of_group.value));
+    }
 }
 
 fn only_host(service: &ServiceDraft, draft: &Draft, notes: &mut Notes) -> Option<String> {
@@ -143,7 +157,11 @@ fn only_host(service: &ServiceDraft, draft: &Draft, notes: &mut Notes) -> Option
 }
 
 /// Puts services of `fleet.toml` that say nothing to execute over those of the same name in included files.
-fn add_to_declared(placed: Vec<(ServiceId, ServiceDraft)>, notes: &mut Notes) -> Vec<(ServiceId, ServiceDraft)> {
+fn add_to_declared(
+    placed: Vec<(ServiceId, ServiceDraft)>,
+    draft: &Draft,
+    notes: &mut Notes,
+) -> Vec<(ServiceId, ServiceDraft)> {
     let (adds, mut declared): (Vec<_>, Vec<_>) =
         placed.into_iter().partition(|(_, service)| service.may_add && !service.has_program());
     for (id, add) in adds {
@@ -156,9 +174,13 @@ fn add_to_declared(placed: Vec<(ServiceId, ServiceDraft)>, notes: &mut Notes) ->
             let hosts: Vec<String> = fitting.iter().map(|(known, _)| format!("`{known}`")).collect();
             let message = format!("`{}` is on several hosts", id.name);
             notes.push(add.place.error(message).hint(format!("write {}", hosts.join(" or "))));
-        } else if let Some((_, service)) = fitting.pop() {
+        } else if let Some((known, service)) = fitting.pop() {
             service.keys = merge::over(&service.keys, &add.keys);
-            service.group = add.group.or_else(|| service.group.take());
+            // What holds for all takes no service out of the group that its own file put it into.
+            if let Some(group) = placed_text(&add.keys, "group") {
+                fits(&group, known, draft, notes);
+                service.group = Some(group);
+            }
         } else if id.host.is_empty() {
             let message = format!("`{}` says nothing to execute, and no included file declares it", id.name);
             notes.push(add.place.error(message).hint("add `command = \"…\"` or `script = \"….py\"`"));
@@ -203,6 +225,18 @@ fn roots<'a>(draft: &Draft, services: impl Iterator<Item = &'a ServiceDraft> + C
         None => {
             let scripts = services.filter_map(|service| service.keys.get("script")?.as_text());
             Roots::guess(&draft.directory, scripts)
+        }
+    }
+}
+
+/// Words for a script that a service says itself, and that nothing takes: it has no script.
+fn idle_words(service: &ServiceDraft, merged: &Node, notes: &mut Notes) {
+    let Some(what) = ["command", "image"].into_iter().find(|key| merged.get(key).is_some()) else { return };
+    let of_scripts = |key: &str| matches!(key, "args" | "interpreter");
+    for entry in service.keys.entries().iter().filter(|entry| of_scripts(&entry.key)) {
+        if merged.get("script").is_none() {
+            let message = format!("`{}` is for a `script`, and `{}` has `{what}` instead", entry.key, service.name);
+            notes.push(entry.place.error(message).hint("write these words into `command`, or name the `script`"));
         }
     }
 }
@@ -261,12 +295,14 @@ impl Whole<'_> {
         let group = service.group.as_ref().map(|group| group.value.clone());
         let group_draft = group.as_ref().and_then(|group| self.draft.groups.get(group));
         let merged = self.merged(service, group_draft);
+        idle_words(service, &merged, notes);
         let host = self.draft.hosts.get(&id.host);
         let around = Surroundings {
             directory: &self.draft.directory,
             roots: self.roots,
             host,
             port_offset: self.draft.port_offset,
+            container: group_draft.and_then(|group| group.group.container.as_ref()),
             place: &service.place,
             faulty: false,
         };

@@ -5,11 +5,12 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crate::model::{
-    Account, Backoff, Command, Host, Kind, Limits, Logs, Program, Restart, Service, ServiceId, Start, Stop,
+    Account, Backoff, Check, Command, Container, Host, Kind, Limits, Logs, Probe, Program, Restart, Service, ServiceId,
+    Start, Stop,
 };
 
 use super::{
-    keys::{LimitKeys, LogKeys, RestartKeys, ServiceKeys, StopKeys},
+    keys::{LimitKeys, LogKeys, ProbeKeys, RestartKeys, ServiceKeys, StopKeys},
     node::Place,
     notes::{Notes, suggestion},
     probe::{self, Target},
@@ -28,10 +29,20 @@ pub(super) struct Surroundings<'a> {
     pub(super) roots: &'a Roots,
     pub(super) host: Option<&'a Host>,
     pub(super) port_offset: u16,
+    /// The container of its group.
+    pub(super) container: Option<&'a Container>,
     /// Where the service is declared.
     pub(super) place: &'a Place,
     /// Whether some of its keys could not be read, so that what is missing may be one of them.
     pub(super) faulty: bool,
+}
+
+impl Surroundings<'_> {
+    /// The port in the container that a port of the machine leads to: a container is asked from inside.
+    fn inside(&self, port: u16) -> u16 {
+        let publish = self.container.map(|container| container.publish.as_slice()).unwrap_or_default();
+        publish.iter().find(|published| published.machine_port() == Some(port)).map_or(port, |found| found.container)
+    }
 }
 
 /// The ports of a service.
@@ -80,13 +91,17 @@ pub(super) fn read(
 ) -> Service {
     let ports = Ports::of(&keys, around, notes);
     let listen = keys.listen.take();
+    let is_alone = keys.image.is_some();
     let target = Target {
         listen: listen.as_deref(),
-        port: ports.health().or_else(|| around.faulty.then_some(1)),
-        port_offset: around.port_offset,
+        port: ports
+            .health()
+            .map(|port| if is_alone { around.inside(port) } else { port })
+            .or(around.faulty.then_some(1)),
+        port_offset: if is_alone { 0 } else { around.port_offset },
     };
     let ready = keys.ready.take().and_then(|keys| probe::read(keys, &target, notes));
-    let live = keys.live.take().and_then(|keys| probe::read(keys, &target, notes));
+    let live = keys.live.take().and_then(|keys| liveness(keys, &target, notes));
     let kind = keys.kind.unwrap_or_default();
     Service {
         group,
@@ -110,6 +125,19 @@ pub(super) fn read(
         listen,
         id,
     }
+}
+
+/// The probe for liveness, which has to be able to fail later.
+fn liveness(keys: Placed<Short<bool, ProbeKeys>>, target: &Target<'_>, notes: &mut Notes) -> Option<Probe> {
+    let place = keys.place.clone();
+    let probe = probe::read(keys, target, notes)?;
+    if probe.check == Check::Descriptor {
+        let hint = "keep it for `ready`, and take another check for `live`, or `false` for none";
+        notes.push(
+            place.error("`fd` says once that a service is ready, and nothing about whether it lives on").hint(hint),
+        );
+    }
+    Some(probe)
 }
 
 fn program(id: &ServiceId, mut keys: ServiceKeys, around: &Surroundings<'_>, notes: &mut Notes) -> Program {

@@ -104,7 +104,7 @@ impl Http {
 pub struct Expectation {
     /// Names from the root, separated by dots: `status`, `health.state`.
     pub path: String,
-    /// Values that are good.
+    /// Values that are good; empty: every one that does not mean degraded.
     pub healthy: Vec<Value>,
     /// Values that mean degraded: it answers, but not well.
     pub degraded: Vec<Value>,

@@ -33,7 +33,7 @@ fn judge_one(reply: &Value, expectation: &Expectation) -> Outcome {
     let why = || format!("`{}` is {}: {}", expectation.path, told(value), told(reply));
     if is_any(&expectation.degraded) {
         Outcome::Degraded(why())
-    } else if is_any(&expectation.healthy) || expectation.healthy.is_empty() && expectation.degraded.is_empty() {
+    } else if expectation.healthy.is_empty() || is_any(&expectation.healthy) {
         Outcome::Healthy
     } else {
         Outcome::Unhealthy(why())
@@ -108,6 +108,14 @@ mod tests {
             "unhealthy, the reply has no `health.status`: ".len() + 161
         );
         assert_eq!(judge(&json!([]), &[]), Outcome::Healthy);
+    }
+
+    #[test]
+    fn where_only_poor_values_are_said_every_other_one_is_healthy() {
+        let load = Expectation { healthy: vec![], ..status(true) };
+        let reply = |status| json!({"health": {"status": status}});
+        assert_eq!(judge(&reply("fine"), std::slice::from_ref(&load)), Outcome::Healthy);
+        assert!(matches!(judge(&reply("slow"), &[load]), Outcome::Degraded(_)));
     }
 
     #[test]

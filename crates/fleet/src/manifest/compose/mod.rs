@@ -177,7 +177,12 @@ fn service(draft: &mut Draft, entry: &Entry, file: &File<'_>, notes: &mut Notes)
         read_key(&mut reading, key);
     }
     whole(&mut reading, entry, file);
-    let (keys, container) = (reading.keys, reading.container);
+    let (keys, mut container) = (reading.keys, reading.container);
+    for published in &mut container.publish {
+        // What is above the end is told with the service's own port.
+        let more = |port: u16| port.saturating_add(draft.port_offset);
+        published.machine = published.machine.map(|(first, last)| (more(first), more(last)));
+    }
     let keys = Node::map_at(&entry.place, keys);
     let group = group(draft, entry, file.from, notes);
     draft.groups.insert(group.clone(), GroupDraft::of_container(container));
