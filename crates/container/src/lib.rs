@@ -34,7 +34,9 @@ pub use engine::{Engine, EngineInfo, EngineKind, Found, service_command};
 pub use error::Error;
 pub use libraries::{libraries_of_this_process, masque_words};
 pub use pool::{Lease, Pool, Sharing};
-pub use service::{BuildSpec, Masque, Mount, MountSource, NetworkJoin, ServiceSpec, ServiceState, Started};
+pub use service::{
+    BuildSpec, Masque, Mount, MountSource, NetworkJoin, Port, Restart, ServiceSpec, ServiceState, Started,
+};
 pub use session::{Exit, Session, Stderr, Stdin, Stdout};
 pub use spec::{ContainerSpec, Exec, Guard, Network, User};
 

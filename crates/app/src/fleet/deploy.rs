@@ -65,6 +65,7 @@ impl App {
             host: place.host.clone(),
             groups: place.groups.clone(),
             home: self.host.home.join(state_name(&place.fleet, &place.manifest.canonical_files())).join(SHARED),
+            environment: self.host.environment.clone(),
             executable: self.host.executable.clone(),
             libraries,
             start: Start::new(start),

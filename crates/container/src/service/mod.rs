@@ -12,4 +12,4 @@ mod spec;
 
 pub use build::BuildSpec;
 pub use run::{ServiceState, Started};
-pub use spec::{Masque, Mount, MountSource, NetworkJoin, ServiceSpec};
+pub use spec::{Masque, Mount, MountSource, NetworkJoin, Port, Restart, ServiceSpec};

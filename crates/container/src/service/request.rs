@@ -7,7 +7,7 @@ use bollard::models::{
     Mount as ApiMount, MountType, NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::{Mount, MountSource, NetworkJoin, ServiceSpec};
+use super::{Mount, MountSource, NetworkJoin, Restart, ServiceSpec};
 use crate::{
     Engine, Error, inside,
     libraries::Loading,
@@ -28,13 +28,15 @@ pub(super) fn request(engine: &Engine, spec: &ServiceSpec, image: String) -> Res
         }
         None => (spec.entrypoint.clone(), spec.command.clone()),
     };
-    let mut mounts = spec.mounts.iter().map(mount).collect::<Result<Vec<_>, _>>()?;
+    let plain = spec.mounts.iter().filter(|mount| mount.options.is_empty());
+    let mut mounts = plain.map(mount).collect::<Result<Vec<_>, _>>()?;
     if let Some((masque, loading)) = &loading {
         let own = (masque.executable.clone(), Path::new(inside::MASQUE).to_owned());
         let shown = std::iter::once(own).chain(loading.places.iter().cloned());
         for (source, target) in shown {
             let target = check(&target)?.to_owned();
-            mounts.push(mount(&Mount { source: MountSource::Path(source), target, read_only: true })?);
+            let source = MountSource::Path(source);
+            mounts.push(mount(&Mount { source, target, read_only: true, options: Vec::new() })?);
         }
     }
     let variables = spec.environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -51,7 +53,7 @@ pub(super) fn request(engine: &Engine, spec: &ServiceSpec, image: String) -> Res
         stop_timeout: i64::try_from(spec.stop_grace.as_secs()).ok(),
         // Health is seen from outside; an engine without systemd would never look.
         healthcheck: Some(none),
-        exposed_ports: Some(ports(spec)?.into_keys().collect()),
+        exposed_ports: Some(ports(spec).into_keys().collect()),
         host_config: Some(host_config(engine, spec, mounts)?),
         networking_config: networking(spec),
         ..ContainerCreateBody::default()
@@ -60,31 +62,56 @@ pub(super) fn request(engine: &Engine, spec: &ServiceSpec, image: String) -> Res
 
 fn host_config(engine: &Engine, spec: &ServiceSpec, mounts: Vec<ApiMount>) -> Result<HostConfig, Error> {
     let memory = spec.memory_bytes.map(|bytes| whole("memory", bytes)).transpose()?;
-    let policy = if spec.restart { RestartPolicyNameEnum::UNLESS_STOPPED } else { RestartPolicyNameEnum::NO };
+    let binds = spec.mounts.iter().filter_map(|mount| bind(mount).transpose()).collect::<Result<Vec<_>, _>>()?;
     let (paths, names): (Vec<_>, Vec<_>) = spec.devices.iter().partition(|device| device.starts_with('/'));
     Ok(HostConfig {
         network_mode: Some(match &spec.network {
             NetworkJoin::Host => "host".to_owned(),
-            NetworkJoin::None => "none".to_owned(),
             NetworkJoin::Named { name, .. } => name.clone(),
         }),
-        port_bindings: Some(ports(spec)?),
+        port_bindings: Some(ports(spec)),
         mounts: Some(mounts),
+        binds: Some(binds),
         devices: Some(paths.into_iter().map(|device| mapping(device)).collect()),
         device_requests: (!names.is_empty()).then(|| vec![interface(names)]),
         memory,
         nano_cpus: spec.milli_cpus.map(|milli| whole("processors", milli.saturating_mul(1_000_000))).transpose()?,
         pids_limit: spec.processes.map(|processes| whole("processes", processes)).transpose()?,
         ulimits: Some(limits(engine, spec.open_files, spec.processes)?),
-        restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
+        restart_policy: Some(policy(spec.restart)),
         ..HostConfig::default()
     })
+}
+
+fn policy(restart: Restart) -> RestartPolicy {
+    let (name, most) = match restart {
+        Restart::Never => (RestartPolicyNameEnum::NO, None),
+        Restart::OnFailure { most } => (RestartPolicyNameEnum::ON_FAILURE, most),
+        Restart::Always => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
+    };
+    RestartPolicy { name: Some(name), maximum_retry_count: most.map(i64::from) }
+}
+
+/// A mount with options, which only the short form can say; none without.
+fn bind(mount: &Mount) -> Result<Option<String>, Error> {
+    if mount.options.is_empty() {
+        return Ok(None);
+    }
+    let source = match &mount.source {
+        MountSource::Path(path) => check(path)?,
+        MountSource::Volume(name) | MountSource::External(name) => name,
+    };
+    let mut options = mount.options.join(",");
+    if mount.read_only {
+        options.push_str(",ro");
+    }
+    Ok(Some(format!("{source}:{}:{options}", check(Path::new(&mount.target))?)))
 }
 
 fn mount(mount: &Mount) -> Result<ApiMount, Error> {
     let (typ, source) = match &mount.source {
         MountSource::Path(path) => (MountType::BIND, check(path)?.to_owned()),
-        MountSource::Volume(name) => (MountType::VOLUME, name.clone()),
+        MountSource::Volume(name) | MountSource::External(name) => (MountType::VOLUME, name.clone()),
     };
     let target = check(Path::new(&mount.target))?.to_owned();
     let read_only = Some(mount.read_only);
@@ -92,25 +119,19 @@ fn mount(mount: &Mount) -> Result<ApiMount, Error> {
 }
 
 /// Ports of the container by their number and protocol, each with the machine's ones.
-fn ports(spec: &ServiceSpec) -> Result<PortMap, Error> {
+fn ports(spec: &ServiceSpec) -> PortMap {
     let mut map: PortMap = HashMap::new();
-    for text in &spec.publish {
-        let (inside, binding) = port(text).ok_or_else(|| Error::Value {
-            what: "published port",
-            problem: format!("`{text}` is not understood: expected [ADDRESS:]PORT:PORT[/PROTOCOL]"),
-        })?;
+    for port in &spec.publish {
+        let machine = port.machine.map(|(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        });
+        // Without a number the engine takes a free one.
+        let binding = PortBinding { host_ip: port.address.clone(), host_port: Some(machine.unwrap_or_default()) };
+        let inside = format!("{}/{}", port.container, port.protocol);
         map.entry(inside).or_default().get_or_insert_default().push(binding);
     }
-    Ok(map)
-}
-
-fn port(text: &str) -> Option<(String, PortBinding)> {
-    let (numbers, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
-    let (outside, inside) = numbers.rsplit_once(':').unwrap_or((numbers, numbers));
-    let (address, outside) = outside.rsplit_once(':').map_or((None, outside), |(address, port)| (Some(address), port));
-    let (inside, outside): (u16, u16) = (inside.parse().ok()?, outside.parse().ok()?);
-    let host_ip = address.map(|address| address.trim_matches(['[', ']']).to_owned());
-    Some((format!("{inside}/{protocol}"), PortBinding { host_ip, host_port: Some(outside.to_string()) }))
+    map
 }
 
 fn mapping(device: &str) -> DeviceMapping {
@@ -138,21 +159,30 @@ fn networking(spec: &ServiceSpec) -> Option<NetworkingConfig> {
 
 #[cfg(test)]
 mod tests {
-    use super::port;
+    use super::*;
 
     #[test]
-    fn published_ports_are_understood() {
-        let shown = |text| {
-            port(text).map(|(inside, binding)| {
-                format!("{inside} {} {}", binding.host_ip.unwrap_or_default(), binding.host_port.unwrap_or_default())
-            })
+    fn restarts_are_counted_only_after_failures() {
+        let asked = |restart| {
+            let policy = policy(restart);
+            (policy.name.map(|name| name.to_string()).unwrap_or_default(), policy.maximum_retry_count)
         };
-        assert_eq!(shown("8080:80").as_deref(), Some("80/tcp  8080"));
-        assert_eq!(shown("127.0.0.1:53:54/udp").as_deref(), Some("54/udp 127.0.0.1 53"));
-        assert_eq!(shown("[::1]:53:54").as_deref(), Some("54/tcp ::1 53"));
-        assert_eq!(shown("80").as_deref(), Some("80/tcp  80"));
-        for wrong in ["", "a:80", "80:", "70000:80", ":80"] {
-            assert_eq!(shown(wrong), None, "{wrong}");
-        }
+        assert_eq!(asked(Restart::Never), ("no".to_owned(), None));
+        assert_eq!(asked(Restart::OnFailure { most: Some(5) }), ("on-failure".to_owned(), Some(5)));
+        assert_eq!(asked(Restart::OnFailure { most: None }), ("on-failure".to_owned(), None));
+        assert_eq!(asked(Restart::Always), ("unless-stopped".to_owned(), None));
+    }
+
+    #[test]
+    fn options_of_mounts_are_kept() {
+        let mount = |options: &[&str], read_only| Mount {
+            source: MountSource::Volume("data".to_owned()),
+            target: "/data".to_owned(),
+            read_only,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+        };
+        assert_eq!(bind(&mount(&["Z", "U"], true)).ok().flatten().as_deref(), Some("data:/data:Z,U,ro"));
+        assert_eq!(bind(&mount(&["z"], false)).ok().flatten().as_deref(), Some("data:/data:z"));
+        assert_eq!(bind(&mount(&[], true)).ok().flatten(), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
+    container::LogOutput,
     errors::Error as ApiError,
     exec::{StartExecOptions, StartExecResults},
     models::{
@@ -18,6 +19,9 @@ use futures::StreamExt as _;
 
 use super::{MountSource, NetworkJoin, ServiceSpec, request::request};
 use crate::{Engine, Error};
+
+/// The most bytes of a line that is looked at.
+const LINE: usize = 1 << 20;
 
 /// What a start did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +95,20 @@ impl Engine {
 
     /// Makes what the container needs and is not there: its network, its volumes, directories that are mounted.
     async fn prepare(&self, spec: &ServiceSpec) -> Result<(), Error> {
-        if let NetworkJoin::Named { name, subnet, .. } = &spec.network {
-            self.ensure_network(name, subnet.as_deref()).await?;
+        match &spec.network {
+            NetworkJoin::Host => {}
+            NetworkJoin::Named { name, external: true, .. } => {
+                if !self.has_network(name).await? {
+                    return Err(external("network", name));
+                }
+            }
+            NetworkJoin::Named { name, subnet, .. } => self.ensure_network(name, subnet.as_deref()).await?,
         }
         for mount in &spec.mounts {
             match &mount.source {
                 MountSource::Volume(name) => self.ensure_volume(name).await?,
+                MountSource::External(name) if !self.has_volume(name).await? => return Err(external("volume", name)),
+                MountSource::External(_) => {}
                 MountSource::Path(path) if !path.exists() => {
                     fs_err::create_dir_all(path).map_err(Error::system("make a directory for a container"))?;
                 }
@@ -111,10 +123,8 @@ impl Engine {
     /// # Errors
     /// When the engine refuses.
     pub async fn ensure_network(&self, name: &str, subnet: Option<&str>) -> Result<(), Error> {
-        match self.api().inspect_network(name, None::<InspectNetworkOptions>).await {
-            Ok(_) => return Ok(()),
-            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(self.failed("look at a network")(error)),
+        if self.has_network(name).await? {
+            return Ok(());
         }
         let config = subnet.map(|subnet| vec![IpamConfig { subnet: Some(subnet.to_owned()), ..IpamConfig::default() }]);
         let request = NetworkCreateRequest {
@@ -135,15 +145,29 @@ impl Engine {
     /// # Errors
     /// When the engine refuses.
     pub async fn ensure_volume(&self, name: &str) -> Result<(), Error> {
-        match self.api().inspect_volume(name).await {
-            Ok(_) => return Ok(()),
-            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(error) => return Err(self.failed("look at a volume")(error)),
+        if self.has_volume(name).await? {
+            return Ok(());
         }
         let request = VolumeCreateRequest { name: Some(name.to_owned()), ..VolumeCreateRequest::default() };
         match self.api().create_volume(request).await {
             Ok(_) | Err(ApiError::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
             Err(error) => Err(self.failed("make a volume")(error)),
+        }
+    }
+
+    async fn has_network(&self, name: &str) -> Result<bool, Error> {
+        match self.api().inspect_network(name, None::<InspectNetworkOptions>).await {
+            Ok(_) => Ok(true),
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(self.failed("look at a network")(error)),
+        }
+    }
+
+    async fn has_volume(&self, name: &str) -> Result<bool, Error> {
+        match self.api().inspect_volume(name).await {
+            Ok(_) => Ok(true),
+            Err(ApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(self.failed("look at a volume")(error)),
         }
     }
 
@@ -236,6 +260,32 @@ impl Engine {
         Ok(text)
     }
 
+    /// Waits for a line that a container prints, from its start on. False when it ended without one.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    pub async fn service_says(&self, name: &str, is_awaited: impl Fn(&[u8]) -> bool) -> Result<bool, Error> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(true).build();
+        let mut stream = std::pin::pin!(self.api().logs(name, Some(options)));
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        while let Some(part) = stream.next().await {
+            let part = part.map_err(self.failed("read what a container prints"))?;
+            let begun = if matches!(part, LogOutput::StdErr { .. }) { &mut err } else { &mut out };
+            begun.extend_from_slice(&part.into_bytes());
+            // Nobody awaits a line that never ends.
+            if begun.len() > LINE {
+                begun.clear();
+            }
+            while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = begun.drain(..=end).collect();
+                if is_awaited(line.trim_ascii_end()) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(is_awaited(&out) || is_awaited(&err))
+    }
+
     /// Asks a container to end, kills it after its grace, and removes it. One that is not there is no error.
     ///
     /// # Errors
@@ -260,6 +310,12 @@ impl Engine {
         let listed = listed.map_err(self.failed("list images"))?;
         Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
     }
+}
+
+/// What somebody else should have made.
+fn external(what: &'static str, name: &str) -> Error {
+    let problem = format!("there is no external {what} `{name}`: make it with `podman {what} create {name}`");
+    Error::Value { what, problem }
 }
 
 /// What an engine says of a container, without the word for its state.

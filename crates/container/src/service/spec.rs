@@ -20,6 +20,8 @@ pub enum MountSource {
     Path(PathBuf),
     /// A named volume, made when it is not there.
     Volume(String),
+    /// A named volume of somebody else, which has to be there.
+    External(String),
 }
 
 /// A mount.
@@ -31,6 +33,8 @@ pub struct Mount {
     pub target: String,
     /// Whether nobody inside may write there.
     pub read_only: bool,
+    /// Further options, as engines know them: `z`, `Z`, `U`.
+    pub options: Vec<String>,
 }
 
 /// The network that a container is part of.
@@ -38,12 +42,12 @@ pub struct Mount {
 pub enum NetworkJoin {
     /// That of this machine.
     Host,
-    /// None.
-    None,
-    /// A named one, made when it is not there.
+    /// A named one.
     Named {
         /// Its name.
         name: String,
+        /// Whether it is somebody else's and has to be there; otherwise it is made when it is not.
+        external: bool,
         /// Addresses of it, when it has to be made: `172.20.0.0/16`.
         subnet: Option<String>,
         /// The container's address in it.
@@ -51,6 +55,33 @@ pub enum NetworkJoin {
         /// Names by which others in it find the container.
         aliases: Vec<String>,
     },
+}
+
+/// A port of a container that the machine passes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Address of the machine; every one of it when absent.
+    pub address: Option<String>,
+    /// First and last port of the machine of which one is taken; any that is free when absent.
+    pub machine: Option<(u16, u16)>,
+    /// The port inside.
+    pub container: u16,
+    /// By what it is reached: `tcp`, `udp`, `sctp`.
+    pub protocol: &'static str,
+}
+
+/// When the engine starts a container again that ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// Never.
+    Never,
+    /// When it failed.
+    OnFailure {
+        /// How often at most.
+        most: Option<u32>,
+    },
+    /// Always.
+    Always,
 }
 
 /// A container that runs on.
@@ -78,8 +109,8 @@ pub struct ServiceSpec {
     pub mounts: Vec<Mount>,
     /// Network.
     pub network: NetworkJoin,
-    /// Ports that the machine passes on: `8080:80`, `127.0.0.1:53:53/udp`.
-    pub publish: Vec<String>,
+    /// Ports that the machine passes on.
+    pub publish: Vec<Port>,
     /// Devices: `/dev/snd`, `/dev/a:/dev/b`, or names of the Container Device Interface such as `nvidia.com/gpu=all`.
     pub devices: Vec<String>,
     /// Memory in bytes.
@@ -94,6 +125,6 @@ pub struct ServiceSpec {
     pub stop_signal: Option<String>,
     /// How long it may take to end.
     pub stop_grace: Duration,
-    /// Whether the engine starts it again when it ended by itself.
-    pub restart: bool,
+    /// When the engine starts it again when it ended by itself.
+    pub restart: Restart,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use masque_container::{BuildSpec, Engine, Error, Mount, MountSource, NetworkJoin, ServiceSpec, Started};
+use masque_container::{BuildSpec, Engine, Error, Mount, MountSource, NetworkJoin, Restart, ServiceSpec, Started};
 
 use crate::station::{IMAGE, LIMIT, Station};
 
@@ -38,8 +38,9 @@ fn spec(station: &Station, line: &str) -> ServiceSpec {
             source: MountSource::Path(station.at("made/on/demand")),
             target: "/shared".to_owned(),
             read_only: false,
+            options: Vec::new(),
         }],
-        network: NetworkJoin::None,
+        network: NetworkJoin::Host,
         publish: Vec::new(),
         devices: Vec::new(),
         memory_bytes: Some(64 << 20),
@@ -48,7 +49,7 @@ fn spec(station: &Station, line: &str) -> ServiceSpec {
         open_files: Some(256),
         stop_signal: None,
         stop_grace: Duration::from_secs(1),
-        restart: false,
+        restart: Restart::Never,
     }
 }
 

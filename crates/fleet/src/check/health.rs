@@ -70,12 +70,7 @@ fn unheard(service: &Service, what: &str, probe: &Probe, report: &mut Report) {
 
 /// Where a probe asks, when it asks over the network.
 fn target(check: &Check) -> Option<(&str, Option<u16>)> {
-    let address = match check {
-        Check::Tcp(address) | Check::Grpc { address, .. } | Check::Zmq { address, .. } => address,
-        Check::Http(http) => &http.address,
-        Check::Exec(_) | Check::Notify | Check::Descriptor | Check::File(_) | Check::Log(_) => return None,
-    };
-    let (host, port) = address.rsplit_once(':')?;
+    let (host, port) = check.address()?.rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']), port.parse().ok()))
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     graph::Graph,
-    model::{Fleet, RestartPolicy},
+    model::{Fleet, RestartPolicy, Shared},
 };
 
 /// Extension of a Compose file that holds the rest of the fleet.
@@ -52,7 +52,7 @@ pub fn compose(fleet: &Fleet) -> Files {
         let document: Yaml = Map::new()
             .with("name", format!("{}-{}", slug(&fleet.name), slug(host)))
             .with("services", services)
-            .with("networks", networks(&members))
+            .with("networks", networks(fleet, &members))
             .with("volumes", volumes(fleet, &members))
             .with(FRAME_KEY, frame(fleet))
             .into();
@@ -86,8 +86,8 @@ fn service(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], edges: &[UnitEdge
         .with("environment", Yaml::Map(environment))
         .with_some("user", user)
         .with_some("working_dir", directory.map(|directory| directory.to_string_lossy().into_owned()))
-        .with("ports", unit.published())
-        .with("volumes", Yaml::List(mounts(fleet, unit).into_iter().map(Yaml::from).collect()))
+        .with("ports", unit.published().iter().map(ToString::to_string).collect::<Vec<_>>())
+        .with("volumes", Yaml::List(mounts(fleet, unit)))
         .with("devices", container.devices.clone())
         .with_some("network_mode", unit.network.is_none().then_some("host"))
         .with("networks", joined(unit))
@@ -153,59 +153,71 @@ fn restart(unit: &Unit<'_>) -> String {
     }
 }
 
-fn mounts(fleet: &Fleet, unit: &Unit<'_>) -> Vec<Map> {
-    let mut all: Vec<Map> = unit.volumes(fleet).iter().map(mount).collect();
+fn mounts(fleet: &Fleet, unit: &Unit<'_>) -> Vec<Yaml> {
+    let mut all: Vec<Yaml> = unit.volumes(fleet).iter().map(mount).collect();
     if unit.content == Content::Supervised {
         let description = Map::new()
             .with("type", "bind")
             .with("source", format!("./{}", description_name(unit)))
             .with("target", MANIFEST);
-        all.push(description.with("read_only", Yaml::Bool(true)));
-        all.push(Map::new().with("type", "volume").with("source", "masque-state").with("target", HOME));
+        all.push(description.with("read_only", Yaml::Bool(true)).into());
+        all.push(Map::new().with("type", "volume").with("source", "masque-state").with("target", HOME).into());
     }
     all
 }
 
-fn mount(volume: &Volume) -> Map {
+fn mount(volume: &Volume) -> Yaml {
     let (kind, source) = match &volume.source {
         Source::Named(name) => ("volume", Some(slug(name))),
         Source::Path(path) => ("bind", Some(path.to_string_lossy().into_owned())),
         Source::Unnamed => ("volume", None),
     };
+    if let Some(source) = source.as_ref().filter(|_| !volume.options.is_empty()) {
+        // Only the short form knows all options.
+        let read_only = volume.read_only.then(|| "ro".to_owned());
+        let options: Vec<String> = volume.options.iter().cloned().chain(read_only).collect();
+        return format!("{source}:{}:{}", volume.target, options.join(",")).into();
+    }
     let bind = (kind == "bind").then(|| Map::new().with("create_host_path", Yaml::Bool(true)));
     let map = Map::new().with("type", kind).with_some("source", source).with("target", volume.target.clone());
-    map.with_some("read_only", volume.read_only.then_some(Yaml::Bool(true))).with_some("bind", bind)
+    map.with_some("read_only", volume.read_only.then_some(Yaml::Bool(true))).with_some("bind", bind).into()
 }
 
-fn networks(units: &[&Unit<'_>]) -> Map {
-    let mut networks: BTreeMap<String, Option<String>> = BTreeMap::new();
+fn networks(fleet: &Fleet, units: &[&Unit<'_>]) -> Map {
+    let mut networks: BTreeMap<String, (Option<&Shared>, Option<String>)> = BTreeMap::new();
     for unit in units {
         if let Some(network) = &unit.network {
-            let subnet = networks.entry(slug(network)).or_default();
+            let (known, subnet) = networks.entry(slug(network)).or_default();
+            *known = fleet.networks.get(network);
             *subnet = subnet.take().or_else(|| unit.subnet());
         }
     }
-    networks.into_iter().fold(Map::new(), |map, (name, subnet)| {
+    networks.into_iter().fold(Map::new(), |map, (name, (known, subnet))| {
+        if known.is_some_and(|known| known.external) {
+            return map.with(name, shared(known));
+        }
         let pool = subnet.map(|subnet| Yaml::List(vec![Map::new().with("subnet", subnet).into()]));
         let ipam = pool.map(|pool| Map::new().with("config", pool));
-        map.with(name, Map::new().with("driver", "bridge").with_some("ipam", ipam))
+        map.with(name, shared(known).with("driver", "bridge").with_some("ipam", ipam))
     })
 }
 
+/// What a network or a volume is called when it is not called after the fleet.
+fn shared(known: Option<&Shared>) -> Map {
+    let external = known.filter(|known| known.external).map(|_| Yaml::Bool(true));
+    Map::new().with_some("name", known.map(|known| known.name.clone())).with_some("external", external)
+}
+
 fn volumes(fleet: &Fleet, units: &[&Unit<'_>]) -> Map {
-    let mut names: Vec<String> = units
-        .iter()
-        .flat_map(|unit| unit.volumes(fleet))
-        .filter_map(|volume| match volume.source {
-            Source::Named(name) => Some(slug(&name)),
-            Source::Path(_) | Source::Unnamed => None,
-        })
-        .collect();
-    if units.iter().any(|unit| unit.content == Content::Supervised) {
-        names.push("masque-state".to_owned());
-    }
-    names.sort();
-    names.dedup();
-    let driver = || Map::new().with("driver", "local");
-    names.into_iter().fold(Map::new(), |map, name| map.with(name, driver()))
+    let named = units.iter().flat_map(|unit| unit.volumes(fleet)).filter_map(|volume| match volume.source {
+        Source::Named(name) => Some((slug(&name), fleet.volumes.get(&name))),
+        Source::Path(_) | Source::Unnamed => None,
+    });
+    let state = units.iter().any(|unit| unit.content == Content::Supervised);
+    let state = state.then(|| ("masque-state".to_owned(), None));
+    let all: BTreeMap<String, Option<&Shared>> = named.chain(state).collect();
+    all.into_iter().fold(Map::new(), |map, (name, known)| {
+        let driver = (!known.is_some_and(|known| known.external)).then_some("local");
+        map.with(name, shared(known).with_some("driver", driver))
+    })
 }

@@ -59,6 +59,7 @@ pub fn description(fleet: &Fleet, unit: &Unit<'_>) -> String {
         for (service, alias) in other.services.iter().zip(other.services.iter().map(|service| slug(&service.id.name))) {
             if let Some(known) = moved.services.iter_mut().find(|known| known.id == service.id) {
                 known.listen = Some(other.container.address.clone().unwrap_or(alias));
+                known.port = known.port.map(|port| other.port_inside(port));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     graph::Graph,
-    model::{Check, Fleet, Probe, RestartPolicy, Service, ServiceId},
+    model::{Check, Fleet, Network, Probe, RestartPolicy, Service, ServiceId},
 };
 
 /// Annotation with the rest of the fleet.
@@ -113,11 +113,13 @@ fn link_port(link: &str) -> Option<u16> {
 }
 
 fn claim_name(fleet: &Fleet, volume: &str) -> String {
-    format!("{}-{}", slug(&fleet.name), slug(volume))
+    let known = fleet.volumes.get(volume);
+    known.map_or_else(|| format!("{}-{}", slug(&fleet.name), slug(volume)), |known| slug(&known.name))
 }
 
 fn claims(fleet: &Fleet, units: &[Unit<'_>]) -> Vec<Map> {
     let named = units.iter().flat_map(|unit| unit.volumes(fleet)).filter_map(|volume| match volume.source {
+        Source::Named(name) if units::volume(fleet, &name).external => None,
         Source::Named(name) => Some(claim_name(fleet, &name)),
         Source::Path(_) | Source::Unnamed => None,
     });
@@ -145,10 +147,13 @@ fn deployment(fleet: &Fleet, pod: &Pod<'_>, graph: &Graph) -> Map {
     // What a Deployment runs is always started again.
     let ends = |unit: &&Unit<'_>| unit.only().is_some() && unit.restart() != RestartPolicy::Always;
     let task = pod.units.first().copied().filter(ends);
+    let of_machine = pod.units.iter().any(|unit| unit.container.network == Some(Network::Host));
     let restart = task.map(|unit| if unit.restart() == RestartPolicy::Never { "Never" } else { "OnFailure" });
     let spec = Map::new()
         .with("terminationGracePeriodSeconds", Yaml::Number(seconds(grace)))
         .with_some("restartPolicy", restart)
+        .with_some("hostNetwork", of_machine.then_some(Yaml::Bool(true)))
+        .with_some("dnsPolicy", of_machine.then_some("ClusterFirstWithHostNet"))
         .with("containers", Yaml::List(containers.into_iter().map(Yaml::from).collect()))
         .with("volumes", Yaml::List(volumes.declared.into_values().map(Yaml::from).collect()));
     let template = Map::new().with("metadata", Map::new().with("labels", labels)).with("spec", spec);
@@ -275,8 +280,8 @@ fn run_as(service: &Service) -> Option<Map> {
 }
 
 fn ports(unit: &Unit<'_>) -> Yaml {
-    let mut numbers: Vec<u16> =
-        unit.services.iter().flat_map(|service| service.port.iter().chain(service.ports.values()).copied()).collect();
+    let ports = unit.services.iter().flat_map(|service| service.port.iter().chain(service.ports.values()));
+    let mut numbers: Vec<u16> = ports.map(|port| unit.port_inside(*port)).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let port = |number: u16| Yaml::from(Map::new().with("containerPort", Yaml::Number(number.into())));
@@ -391,9 +396,11 @@ fn services(fleet: &Fleet, pods: &[Pod<'_>]) -> Vec<Map> {
     }
     let names = service_names(pods);
     for pod in pods {
-        for service in pod.units.iter().flat_map(|unit| &unit.services) {
+        for (unit, service) in
+            pod.units.iter().flat_map(|unit| unit.services.iter().map(move |service| (unit, service)))
+        {
             if let Some(name) = names.get(&service.id) {
-                let ports = Yaml::List(service_ports(service));
+                let ports = Yaml::List(service_ports(unit, service));
                 found.push(object(
                     fleet,
                     name.clone(),
@@ -412,7 +419,8 @@ fn service_names(pods: &[Pod<'_>]) -> BTreeMap<ServiceId, String> {
         names.unique(&pod.name);
     }
     let services = pods.iter().flat_map(|pod| &pod.units).flat_map(|unit| &unit.services);
-    let reached = services.filter(|service| !service_ports(service).is_empty());
+    let is_reached = |service: &&&Service| service.port.iter().chain(service.ports.values()).any(|port| *port > 0);
+    let reached = services.filter(is_reached);
     reached.map(|service| (service.id.clone(), names.unique(&service.id.name))).collect()
 }
 
@@ -424,7 +432,7 @@ fn object(fleet: &Fleet, name: String, spec: Map) -> Map {
         .with("spec", spec)
 }
 
-fn service_ports(service: &Service) -> Vec<Yaml> {
+fn service_ports(unit: &Unit<'_>, service: &Service) -> Vec<Yaml> {
     let mut names = Names::default();
     let mut numbers = Vec::new();
     let own = service.port.iter().map(|port| ("main", *port));
@@ -435,7 +443,9 @@ fn service_ports(service: &Service) -> Vec<Yaml> {
             // Names of ports have 15 characters at most.
             let short: String = slug(name).chars().take(12).collect();
             let name = names.unique(&short);
-            ports.push(Map::new().with("name", name).with("port", Yaml::Number(number.into())).into());
+            let target = Some(unit.port_inside(number)).filter(|inside| *inside != number);
+            let port = Map::new().with("name", name).with("port", Yaml::Number(number.into()));
+            ports.push(port.with_some("targetPort", target.map(|inside| Yaml::Number(inside.into()))).into());
         }
     }
     ports

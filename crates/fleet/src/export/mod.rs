@@ -28,7 +28,7 @@ pub use inside::{HOME, MANIFEST, description, inside};
 pub use kube::kube;
 pub use names::has_image;
 pub use quadlet::quadlet;
-pub use units::{Content, Origin, Source, Unit, UnitCondition, UnitEdge, Volume, unit_edges, units};
+pub use units::{Content, Origin, Source, Unit, UnitCondition, UnitEdge, Volume, network, unit_edges, units, volume};
 pub use warnings::{Crossing, Tool, Warning, crossings, warnings};
 
 pub(crate) use compose::{FRAME_KEY, SERVICE_LABEL};

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     graph::Graph,
-    model::{Fleet, RestartPolicy},
+    model::{Fleet, RestartPolicy, Shared},
 };
 
 /// A section that systemd passes over.
@@ -52,13 +52,17 @@ pub fn quadlet(fleet: &Fleet) -> Files {
         if let Some(pod) = pods.get(&number) {
             files.add(directory.join(format!("{pod}.pod")), pod_unit(fleet, pod, &units, &pods));
         }
-        if let Some(network) = network_name(fleet, unit) {
-            files.add(directory.join(format!("{network}.network")), network_unit(fleet, unit, &units, &network));
+        if let Some((network, file)) =
+            unit.network.as_ref().and_then(|name| own(fleet, name, units::network(fleet, name)))
+        {
+            let text = network_unit(unit, &units, &network);
+            files.add(directory.join(format!("{file}.network")), text);
         }
         for volume in unit.volumes(fleet) {
-            if let Source::Named(name) = &volume.source {
-                let name = volume_name(fleet, name);
-                files.add(directory.join(format!("{name}.volume")), volume_unit(&name));
+            if let Source::Named(name) = &volume.source
+                && let Some((volume, file)) = own(fleet, name, units::volume(fleet, name))
+            {
+                files.add(directory.join(format!("{file}.volume")), volume_unit(&volume));
             }
         }
         files.add(directory.join(format!("{}-masque.volume", slug(&fleet.name))), state_unit(fleet));
@@ -101,12 +105,16 @@ fn pods(units: &[Unit<'_>]) -> BTreeMap<usize, String> {
     named.collect()
 }
 
-fn network_name(fleet: &Fleet, unit: &Unit<'_>) -> Option<String> {
-    Some(format!("{}-{}", slug(&fleet.name), slug(unit.network.as_ref()?)))
+/// What Podman calls a network or a volume of the fleet that a unit makes, and the name of that unit; none for what
+/// somebody else makes.
+fn own(fleet: &Fleet, name: &str, known: Shared) -> Option<(String, String)> {
+    (!known.external).then(|| (known.name, format!("{}-{}", slug(&fleet.name), slug(name))))
 }
 
-fn volume_name(fleet: &Fleet, name: &str) -> String {
-    format!("{}-{}", slug(&fleet.name), slug(name))
+/// How a container names a network or a volume: by its unit, or as Podman calls it.
+fn named(fleet: &Fleet, name: &str, known: Shared, ending: &str) -> String {
+    let real = known.name.clone();
+    own(fleet, name, known).map_or(real, |(_, unit)| format!("{unit}.{ending}"))
 }
 
 fn container(scene: &Scene<'_>, unit: &Unit<'_>, edges: &[UnitEdge]) -> String {
@@ -199,22 +207,22 @@ fn place(scene: &Scene<'_>, unit: &Unit<'_>, file: &mut UnitFile) {
 
 /// The network of containers that share an address, and the ports that the machine passes on to them.
 fn join(fleet: &Fleet, units: &[&Unit<'_>], file: &mut UnitFile) {
-    let Some(network) = units.first().and_then(|unit| network_name(fleet, unit)) else {
+    let Some(network) = units.first().and_then(|unit| unit.network.as_ref()) else {
         file.set("Network", "host");
         return;
     };
-    file.set("Network", format!("{network}.network"));
+    file.set_argument("Network", named(fleet, network, units::network(fleet, network), "network"));
     for alias in units.iter().flat_map(|unit| unit.aliases()).collect::<BTreeSet<_>>() {
-        file.set("PodmanArgs", format!("--network-alias={alias}"));
+        file.set_words("PodmanArgs", [format!("--network-alias={alias}").as_str()]);
     }
     for port in units.iter().flat_map(|unit| unit.published()).collect::<BTreeSet<_>>() {
-        file.set_argument("PublishPort", port);
+        file.set_argument("PublishPort", port.to_string());
     }
 }
 
 fn volume_entry(fleet: &Fleet, volume: &Volume) -> String {
     let source = match &volume.source {
-        Source::Named(name) => format!("{}.volume:", volume_name(fleet, name)),
+        Source::Named(name) => format!("{}:", named(fleet, name, units::volume(fleet, name), "volume")),
         Source::Path(path) => format!("{}:", path.display()),
         Source::Unnamed => String::new(),
     };
@@ -295,11 +303,11 @@ fn pod_unit(fleet: &Fleet, pod: &str, units: &[Unit<'_>], pods: &BTreeMap<usize,
     file.finish()
 }
 
-fn network_unit(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], name: &str) -> String {
+fn network_unit(unit: &Unit<'_>, units: &[Unit<'_>], name: &str) -> String {
     let mut file = UnitFile::new(HEAD);
     file.section("Network");
-    file.set("NetworkName", name);
-    let joins = |other: &&Unit<'_>| other.host == unit.host && network_name(fleet, other).as_deref() == Some(name);
+    file.set_argument("NetworkName", name);
+    let joins = |other: &&Unit<'_>| other.host == unit.host && other.network == unit.network;
     if let Some(subnet) = units.iter().filter(joins).find_map(Unit::subnet) {
         file.set("Subnet", subnet);
     }
@@ -309,7 +317,7 @@ fn network_unit(fleet: &Fleet, unit: &Unit<'_>, units: &[Unit<'_>], name: &str) 
 fn volume_unit(name: &str) -> String {
     let mut file = UnitFile::new(HEAD);
     file.section("Volume");
-    file.set("VolumeName", name);
+    file.set_argument("VolumeName", name);
     file.finish()
 }
 

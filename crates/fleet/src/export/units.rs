@@ -9,7 +9,7 @@ use std::{
 use super::names::{Names, slug};
 use crate::{
     graph::{Edge, Graph},
-    model::{Condition, Container, Fleet, Kind, Network, RestartPolicy, Service, ServiceId},
+    model::{Condition, Container, Fleet, Kind, Network, Published, RestartPolicy, Service, ServiceId, Shared},
 };
 
 /// What runs in a container.
@@ -172,6 +172,22 @@ fn reaches(next: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
     false
 }
 
+/// What the engine calls a network of the fleet, and whether somebody else makes it.
+#[must_use]
+pub fn network(fleet: &Fleet, name: &str) -> Shared {
+    fleet.networks.get(name).cloned().unwrap_or_else(|| own(fleet, name))
+}
+
+/// What the engine calls a volume of the fleet, and whether somebody else makes it.
+#[must_use]
+pub fn volume(fleet: &Fleet, name: &str) -> Shared {
+    fleet.volumes.get(name).cloned().unwrap_or_else(|| own(fleet, name))
+}
+
+fn own(fleet: &Fleet, name: &str) -> Shared {
+    Shared { name: format!("{}-{}", slug(&fleet.name), slug(name)), external: false }
+}
+
 /// A mount of a container, from `SOURCE:TARGET[:OPTIONS]` or `TARGET` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
@@ -204,7 +220,7 @@ impl Volume {
         let options: Vec<String> = parts.flat_map(|part| part.split(',')).map(str::to_owned).collect();
         let (source, target) = match second {
             None => (Source::Unnamed, first),
-            Some(target) if first.starts_with(['.', '/', '~']) => {
+            Some(target) if first.contains('/') || first.starts_with(['.', '~']) => {
                 let path = first.strip_prefix("./").unwrap_or(first);
                 let path = if matches!(path, "." | "") { directory.to_owned() } else { directory.join(path) };
                 (Source::Path(path), target)
@@ -302,19 +318,25 @@ impl Unit<'_> {
         }
     }
 
-    /// Ports that the machine passes on, in the form `[ADDRESS:]PORT:PORT[/PROTOCOL]`: the declared ones, and those of
-    /// supervised services that others may reach.
+    /// The port inside that stands behind a port by which services of the machine are reached.
     #[must_use]
-    pub fn published(&self) -> Vec<String> {
+    pub fn port_inside(&self, port: u16) -> u16 {
+        let behind = self.container.publish.iter().find(|one| one.machine_port() == Some(port));
+        behind.map_or(port, |one| one.container)
+    }
+
+    /// Ports that the machine passes on: the declared ones, and those of supervised services that others may reach.
+    #[must_use]
+    pub fn published(&self) -> Vec<Published> {
         if self.network.is_none() {
             return Vec::new();
         }
-        let mut ports: Vec<String> = self.container.publish.iter().map(ToString::to_string).collect();
+        let mut ports = self.container.publish.clone();
         if self.content == Content::Supervised {
             let open =
                 |service: &&&Service| !matches!(service.listen.as_deref(), Some("127.0.0.1" | "::1" | "localhost"));
             for service in self.services.iter().filter(open) {
-                ports.extend(service.port.iter().chain(service.ports.values()).map(|port| format!("{port}:{port}")));
+                ports.extend(service.port.iter().chain(service.ports.values()).map(|port| Published::same(*port)));
             }
         }
         let mut seen = BTreeSet::new();

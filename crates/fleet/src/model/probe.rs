@@ -73,6 +73,27 @@ impl Check {
     pub const fn is_pushed(&self) -> bool {
         matches!(self, Self::Notify | Self::Descriptor | Self::File(_) | Self::Log(_))
     }
+
+    /// Where it asks, `address:port`, when it asks over the network.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(address) | Self::Grpc { address, .. } | Self::Zmq { address, .. } => Some(address),
+            Self::Http(http) => Some(&http.address),
+            Self::Exec(_) | Self::Notify | Self::Descriptor | Self::File(_) | Self::Log(_) => None,
+        }
+    }
+
+    /// The same check at another address, when it asks over the network.
+    #[must_use]
+    pub fn at(mut self, place: String) -> Self {
+        match &mut self {
+            Self::Tcp(address) | Self::Grpc { address, .. } | Self::Zmq { address, .. } => *address = place,
+            Self::Http(http) => http.address = place,
+            Self::Exec(_) | Self::Notify | Self::Descriptor | Self::File(_) | Self::Log(_) => {}
+        }
+        self
+    }
 }
 
 /// An HTTP request and what counts as a good answer.

@@ -10,7 +10,7 @@ use masque_fleet::{
     export::{self, Files},
     model::{
         Account, Check, Condition, Container, Dependency, Expectation, Fleet, Group, Http, Kind, Network, Probe,
-        RestartPolicy, ServiceId,
+        RestartPolicy, ServiceId, Shared,
     },
 };
 use masque_testkit::fleets::plain_fleet;
@@ -276,6 +276,61 @@ fn kubernetes_puts_no_variables_into_texts() {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     assert!(!text.contains("httpGet"));
+}
+
+#[test]
+fn what_others_make_is_neither_made_nor_renamed() {
+    let mut fleet = plain_fleet("db; web");
+    let container = Container {
+        network: Some(Network::Named("back".to_owned())),
+        aliases: vec!["store".to_owned()],
+        volumes: ["data:/data:Z", "own:/own", "/srv/x:/x:ro,z"].map(str::to_owned).to_vec(),
+        publish: vec!["15432:5432".parse().unwrap()],
+        ..Container::default()
+    };
+    fleet.groups.insert("db".to_owned(), Group { description: None, container: Some(container) });
+    fleet.groups.insert(
+        "web".to_owned(),
+        Group {
+            description: None,
+            container: Some(Container { network: Some(Network::Host), ..Container::default() }),
+        },
+    );
+    for (service, group) in fleet.services.iter_mut().zip(["db", "web"]) {
+        service.group = Some(group.to_owned());
+        service.program.image = Some("db:1".to_owned());
+    }
+    fleet.services[0].port = Some(15432);
+    let external = |name: &str| Shared { name: name.to_owned(), external: true };
+    fleet.networks.insert("back".to_owned(), external("company"));
+    fleet.volumes.insert("data".to_owned(), external("company_data"));
+    let compose = export::compose(&fleet);
+    let text = &compose.0[Path::new("compose.h.yaml")];
+    for expected in [
+        "networks:\n  back:\n    name: company\n    external: true\n",
+        "  data:\n    name: company_data\n    external: true\n",
+        "- \"data:/data:Z\"\n",
+        "- \"/srv/x:/x:z,ro\"\n",
+        "- store\n",
+        "network_mode: host\n",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let quadlet = export::quadlet(&fleet);
+    let names: Vec<_> = quadlet.0.keys().map(|path| path.display().to_string()).collect();
+    assert_eq!(names, ["h/db.container", "h/plain-masque.volume", "h/plain-own.volume", "h/web.container"]);
+    assert_eq!(lines(&quadlet, "h/db.container", "Network="), ["company"]);
+    assert_eq!(lines(&quadlet, "h/web.container", "Network="), ["host"]);
+    assert_eq!(
+        lines(&quadlet, "h/db.container", "Volume=").concat(),
+        "company_data:/data:Zplain-own.volume:/own/srv/x:/x:z,ro"
+    );
+    let kube = export::kube(&fleet);
+    assert_eq!(lines(&kube, "kube.yaml", "claimName: "), ["company-data", "plain-own"]);
+    assert_eq!(lines(&kube, "kube.yaml", "kind: PersistentVolumeClaim").len(), 1);
+    assert_eq!(lines(&kube, "kube.yaml", "hostNetwork: "), ["true"]);
+    assert_eq!(lines(&kube, "kube.yaml", "targetPort: "), ["5432"]);
+    assert_eq!(lines(&kube, "kube.yaml", "- containerPort: "), ["5432"]);
 }
 
 #[test]

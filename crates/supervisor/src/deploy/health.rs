@@ -1,13 +1,14 @@
 //! When a container is well: its supervisor says so, or its probe.
 
-use std::{path::Path, time::Duration};
+use std::{cell::RefCell, path::Path, time::Duration};
 
 use masque_container::Engine;
 use masque_fleet::{
-    export::{Content, Unit},
-    model::{Check, Command, Probe, Service, Start},
+    export::{Content, Unit, words},
+    model::{Check, Probe, Service, Start},
     status::{ServiceStatus, State},
 };
+use regex::bytes::Regex;
 use tokio::time::sleep;
 
 use super::Progress;
@@ -37,7 +38,7 @@ pub(super) async fn wait(
 ) -> Result<Verdict, Error> {
     match (unit.content, unit.only()) {
         (Content::Alone, Some(service)) if unit.is_task() => ended(engine, service, name).await,
-        (Content::Alone, Some(service)) => answered(engine, service, name).await,
+        (Content::Alone, Some(service)) => answered(engine, unit, service, name).await,
         _ => supervised(engine, unit, name, state, tell).await,
     }
 }
@@ -65,58 +66,114 @@ async fn ended(engine: &Engine, service: &Service, name: &str) -> Result<Verdict
 }
 
 /// A service's own probe, asked from outside or executed inside.
-async fn answered(engine: &Engine, service: &Service, name: &str) -> Result<Verdict, Error> {
+async fn answered(engine: &Engine, unit: &Unit<'_>, service: &Service, name: &str) -> Result<Verdict, Error> {
     let Some(probe) = &service.ready else { return Ok(Verdict::Well) };
-    let mut patience = Patience::new();
-    let mut last = "it was not asked yet".to_owned();
+    let last = RefCell::new("it was not asked yet".to_owned());
     let asking = async {
-        loop {
-            let Some(found) = engine.service(name).await?.filter(|found| found.is_running) else {
-                return Ok(Verdict::Failed(format!("it ended{}", printed(engine, name).await)));
-            };
-            match check(engine, probe, name, found.address.as_deref()).await? {
-                None | Some(Outcome::Healthy | Outcome::Degraded(_)) => return Ok(Verdict::Well),
-                Some(Outcome::Unhealthy(why)) => last = why,
+        match &probe.check {
+            Check::Log(pattern) => said(engine, name, pattern, &last).await,
+            Check::Notify | Check::Descriptor => {
+                let why =
+                    "its ready probe needs a supervisor, and it has none in an image of its own: use `log` or another";
+                Ok(Verdict::Failed(why.to_owned()))
             }
-            patience.wait().await;
+            _ => polled(engine, unit, probe, name, &last).await,
         }
     };
     let asked = tokio::time::timeout(service.ready_within, asking).await;
-    asked.unwrap_or_else(|_| Ok(Verdict::Failed(format!("not ready within {:?}: {last}", service.ready_within))))
+    asked.unwrap_or_else(|_| {
+        Ok(Verdict::Failed(format!("not ready within {:?}: {}", service.ready_within, last.borrow())))
+    })
 }
 
-/// One check of a container; none when only the service itself can say it.
-async fn check(engine: &Engine, probe: &Probe, name: &str, address: Option<&str>) -> Result<Option<Outcome>, Error> {
-    let words = match &probe.check {
-        Check::Exec(Command::Exec(words)) => words.clone(),
-        Check::Exec(Command::Shell(line)) => ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
-        Check::File(path) => vec!["test".to_owned(), "-e".to_owned(), path.to_string_lossy().into_owned()],
-        other => return Ok(probe::ask(&seen_from_outside(other, address), probe.timeout).await),
-    };
-    let code = tokio::time::timeout(probe.timeout, engine.execute_in_service(name, words)).await;
-    Ok(Some(match code {
-        Err(_) => Outcome::Unhealthy(format!("its check took longer than {:?}", probe.timeout)),
-        Ok(code) => match code? {
-            0 => Outcome::Healthy,
-            code => Outcome::Unhealthy(format!("its check ended with code {code}")),
-        },
-    }))
-}
-
-/// A check of the container's own address, asked from outside.
-fn seen_from_outside(check: &Check, address: Option<&str>) -> Check {
-    let mut check = check.clone();
-    let asked = match &mut check {
-        Check::Tcp(asked) | Check::Grpc { address: asked, .. } | Check::Zmq { address: asked, .. } => asked,
-        Check::Http(http) => &mut http.address,
-        _ => return check,
-    };
-    if let (Some(address), Some((host, port))) = (address, asked.rsplit_once(':'))
-        && matches!(host, "127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0")
-    {
-        *asked = format!("{address}:{port}");
+/// Waits for a line that the container prints.
+async fn said(engine: &Engine, name: &str, pattern: &str, last: &RefCell<String>) -> Result<Verdict, Error> {
+    let line = Regex::new(pattern).map_err(|error| Error::Refused(format!("`{pattern}`: {error}")))?;
+    last.replace(format!("it printed no line that `{pattern}` means"));
+    if engine.service_says(name, |text| line.is_match(text)).await? {
+        return Ok(Verdict::Well);
     }
-    check
+    Ok(Verdict::Failed(format!("it ended{}", printed(engine, name).await)))
+}
+
+/// Asks again and again.
+async fn polled(
+    engine: &Engine,
+    unit: &Unit<'_>,
+    probe: &Probe,
+    name: &str,
+    last: &RefCell<String>,
+) -> Result<Verdict, Error> {
+    let mut patience = Patience::new();
+    loop {
+        let Some(found) = engine.service(name).await?.filter(|found| found.is_running) else {
+            return Ok(Verdict::Failed(format!("it ended{}", printed(engine, name).await)));
+        };
+        // The network of an engine without root rights is not that of this machine.
+        let address = found.address.filter(|_| !engine.info().rootless);
+        match check(engine, probe, name, way(unit, &probe.check, address.as_deref())).await {
+            Outcome::Healthy | Outcome::Degraded(_) => return Ok(Verdict::Well),
+            Outcome::Unhealthy(why) => drop(last.replace(why)),
+        }
+        patience.wait().await;
+    }
+}
+
+/// How a container is asked.
+#[derive(Debug, PartialEq)]
+enum Way {
+    /// From here.
+    Outside(Check),
+    /// By a program that is executed inside.
+    Inside(Vec<String>),
+    /// Not at all; why, in a sentence.
+    None(String),
+}
+
+/// How a check of a container is made. `address` is its own one, where it is reached from here. Ports that the check names
+/// are those of the container, unless only the machine has such a port.
+fn way(unit: &Unit<'_>, check: &Check, address: Option<&str>) -> Way {
+    let inside = || match words(check) {
+        Some(words) => Way::Inside(words),
+        None => Way::None("nothing says how it is asked".to_owned()),
+    };
+    let Some((host, port)) = check.address().and_then(|asked| asked.rsplit_once(':')) else { return inside() };
+    let is_own = matches!(host, "127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0");
+    let (published, number) = (unit.published(), port.parse::<u16>().ok());
+    let passed_on = published.iter().find(|one| Some(one.container) == number);
+    let is_machines = passed_on.is_none() && published.iter().any(|one| one.machine_port() == number);
+    if unit.network.is_none() || !is_own || is_machines {
+        return Way::Outside(check.clone());
+    }
+    let machine = passed_on.and_then(|one| {
+        let host =
+            one.address.as_deref().filter(|address| !matches!(*address, "0.0.0.0" | "::")).unwrap_or("127.0.0.1");
+        Some((host, one.machine_port()?.to_string()))
+    });
+    let seen = address.map(|address| (address, port.to_owned())).or(machine);
+    seen.map_or_else(inside, |(host, port)| {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Way::Outside(check.clone().at(format!("{host}:{port}")))
+    })
+}
+
+/// One check of a container.
+async fn check(engine: &Engine, probe: &Probe, name: &str, way: Way) -> Outcome {
+    let words = match way {
+        Way::Outside(check) => {
+            let asked = probe::ask(&check, probe.timeout).await;
+            return asked.unwrap_or_else(|| Outcome::Unhealthy("nobody can ask it from outside".to_owned()));
+        }
+        Way::Inside(words) => words,
+        Way::None(why) => return Outcome::Unhealthy(why),
+    };
+    match tokio::time::timeout(probe.timeout, engine.execute_in_service(name, words)).await {
+        Err(_) => Outcome::Unhealthy(format!("its check took longer than {:?}", probe.timeout)),
+        Ok(Ok(0)) => Outcome::Healthy,
+        Ok(Ok(code)) => Outcome::Unhealthy(format!("its check ended with code {code}")),
+        // It may have ended since it was looked at, which the next look tells.
+        Ok(Err(error)) => Outcome::Unhealthy(error.to_string()),
+    }
 }
 
 /// What the supervisor inside says of its services, from its first word on.
@@ -192,5 +249,54 @@ async fn printed(engine: &Engine, name: &str) -> String {
     match engine.service_output(name, LINES).await {
         Ok(text) if !text.trim().is_empty() => format!("; it printed: {}", text.trim()),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use masque_fleet::{
+        export::units,
+        model::{Container, Group, Network},
+    };
+    use masque_testkit::fleets::plain_fleet;
+
+    use super::*;
+
+    /// How a check of a container with these ports is made.
+    fn asked(publish: &[&str], network: Option<Network>, address: Option<&str>, at: &str) -> String {
+        let mut fleet = plain_fleet("db");
+        let publish = publish.iter().filter_map(|text| text.parse().ok()).collect();
+        let container = Some(Container { publish, network, ..Container::default() });
+        fleet.groups.insert("g".to_owned(), Group { description: None, container });
+        for service in &mut fleet.services {
+            service.program.image = Some("db:1".to_owned());
+            service.group = Some("g".to_owned());
+        }
+        let units = units(&fleet);
+        match units.first().map(|unit| way(unit, &Check::Tcp(at.to_owned()), address)) {
+            Some(Way::Outside(check)) => check.address().unwrap_or_default().to_owned(),
+            Some(Way::Inside(words)) => words.join(" "),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn containers_are_asked_where_they_are_reached() {
+        let own = Some("10.88.0.5");
+        // The container's port, by its address.
+        assert_eq!(asked(&["15571:5571"], None, own, "127.0.0.1:5571"), "10.88.0.5:5571");
+        assert_eq!(asked(&[], None, own, "localhost:80"), "10.88.0.5:80");
+        // Where nobody reaches its address, the port that the machine passes on.
+        assert_eq!(asked(&["15571:5571"], None, None, "127.0.0.1:5571"), "127.0.0.1:15571");
+        assert_eq!(asked(&["[::1]:1:5571"], None, None, "127.0.0.1:5571"), "[::1]:1");
+        assert_eq!(asked(&["0.0.0.0:1:5571"], None, None, "127.0.0.1:5571"), "127.0.0.1:1");
+        // A port that only the machine has.
+        assert_eq!(asked(&["15571:5571"], None, own, "127.0.0.1:15571"), "127.0.0.1:15571");
+        // Nothing is passed on, or by a port that nobody knows before.
+        assert_eq!(asked(&[], None, None, "127.0.0.1:80"), "/bin/sh -c nc -z 127.0.0.1 80");
+        assert_eq!(asked(&["80"], None, None, "127.0.0.1:80"), "/bin/sh -c nc -z 127.0.0.1 80");
+        // Somebody else's address, and a container without a network of its own.
+        assert_eq!(asked(&["15571:5571"], None, own, "192.0.2.1:80"), "192.0.2.1:80");
+        assert_eq!(asked(&["15571:5571"], Some(Network::Host), None, "127.0.0.1:5571"), "127.0.0.1:5571");
     }
 }

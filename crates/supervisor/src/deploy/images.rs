@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use masque_container::{BuildSpec, Engine};
-use masque_fleet::export::{Content, Unit, base_image, dockerfiles};
+use masque_fleet::export::{Origin, Unit, base_image, dockerfiles, has_image};
 
 use super::{Build, DeploySpec, Progress};
 use crate::Error;
@@ -21,15 +21,15 @@ pub(super) async fn build(
     tell: &impl Fn(Progress),
 ) -> Result<(), Error> {
     let there = engine.images().await?;
-    let is_there = |image: &str| there.contains(image) || there.contains(&format!("{image}:latest"));
+    let is_there = |image: &str| has_image(&there, image);
     let mut made: Vec<&str> = Vec::new();
     let base = base_image(&spec.fleet);
     for unit in units {
         let wanted = spec.build == Build::Always || (spec.build == Build::Missing && !is_there(&unit.image));
-        if !wanted || !is_built(unit) || made.contains(&unit.image.as_str()) {
+        if !wanted || unit.origin() == Origin::Elsewhere || made.contains(&unit.image.as_str()) {
             continue;
         }
-        let starts_from_base = unit.container.base.is_none() && unit.container.build.is_none();
+        let starts_from_base = unit.container.base.is_none() && unit.origin() == Origin::Made;
         if starts_from_base && !made.contains(&base.as_str()) && (spec.build == Build::Always || !is_there(&base)) {
             build_one(engine, from_export(spec, base.clone(), "base"), tell).await?;
             made.push(&base);
@@ -38,17 +38,6 @@ pub(super) async fn build(
         made.push(&unit.image);
     }
     Ok(())
-}
-
-/// Whether the image of a unit is made here; otherwise it comes from elsewhere.
-fn is_built(unit: &Unit<'_>) -> bool {
-    let container = &unit.container;
-    let described = container.base.is_some()
-        || !container.copy.is_empty()
-        || !container.packages.is_empty()
-        || container.requirements.is_some();
-    let unnamed = unit.content == Content::Supervised && container.image.is_none();
-    container.build.is_some() || (unit.content == Content::Supervised && (described || unnamed))
 }
 
 async fn build_one(engine: &Engine, build: BuildSpec, tell: &impl Fn(Progress)) -> Result<(), Error> {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use masque_container::{Masque, Mount, MountSource, NetworkJoin, ServiceSpec};
+use masque_container::{Masque, Mount, MountSource, NetworkJoin, Port, Restart, ServiceSpec};
 use masque_fleet::{
     export::{Content, HOME, MANIFEST, Source, Unit, description},
     graph::Graph,
-    model::{Fleet, RestartPolicy},
+    model::{Fleet, Published, RestartPolicy, Shared},
 };
 use masque_types::digest::Digest;
 
@@ -50,7 +50,9 @@ pub(super) fn service_spec(spec: &DeploySpec, unit: &Unit<'_>, graph: &Graph, im
     let supervised = unit.content == Content::Supervised;
     let program = unit.only().map(|service| &service.program);
     let account = program.and_then(|program| program.account.as_ref());
-    let mut environment = unit.environment();
+    let passed = unit.passed().into_iter().filter_map(|name| spec.environment.get_key_value(name));
+    let mut environment: BTreeMap<String, String> = passed.map(|(name, value)| (name.clone(), value.clone())).collect();
+    environment.extend(unit.environment());
     if supervised {
         environment.insert(HOME_VARIABLE.to_owned(), HOME.to_owned());
     }
@@ -74,7 +76,7 @@ pub(super) fn service_spec(spec: &DeploySpec, unit: &Unit<'_>, graph: &Graph, im
         labels: BTreeMap::from([(FLEET_LABEL.to_owned(), fleet.name.clone())]),
         mounts: mounts(spec, unit),
         network: network(fleet, unit),
-        publish: unit.published(),
+        publish: unit.published().into_iter().map(port).collect(),
         devices: unit.container.devices.clone(),
         memory_bytes: unit.memory(),
         milli_cpus: unit.milli_processors(),
@@ -82,7 +84,11 @@ pub(super) fn service_spec(spec: &DeploySpec, unit: &Unit<'_>, graph: &Graph, im
         open_files: unit.services.iter().filter_map(|service| service.limits.open_files).max(),
         stop_signal: unit.only().map(|service| format!("SIG{}", service.stop.signal)),
         stop_grace: unit.stop_grace(graph),
-        restart: unit.restart() == RestartPolicy::Always,
+        restart: match unit.restart() {
+            RestartPolicy::Never => Restart::Never,
+            RestartPolicy::OnFailure => Restart::OnFailure { most: unit.restart_limit() },
+            RestartPolicy::Always => Restart::Always,
+        },
     };
     let definition =
         format!("{image}\n{made:?}\n{}", if supervised { description(fleet, unit) } else { String::new() });
@@ -93,26 +99,39 @@ pub(super) fn service_spec(spec: &DeploySpec, unit: &Unit<'_>, graph: &Graph, im
 fn mounts(spec: &DeploySpec, unit: &Unit<'_>) -> Vec<Mount> {
     let declared = unit.volumes(&spec.fleet).into_iter().filter_map(|volume| {
         let source = match volume.source {
-            Source::Named(name) => MountSource::Volume(fit(&format!("{}-{name}", spec.fleet.name))),
+            Source::Named(name) => match masque_fleet::export::volume(&spec.fleet, &name) {
+                Shared { name, external: true } => MountSource::External(name),
+                Shared { name, external: false } => MountSource::Volume(name),
+            },
             Source::Path(path) => MountSource::Path(path),
             // The engine makes it from the image.
             Source::Unnamed => return None,
         };
-        Some(Mount { source, target: volume.target, read_only: volume.read_only })
+        Some(Mount { source, target: volume.target, read_only: volume.read_only, options: volume.options })
     });
     let mut mounts: Vec<Mount> = declared.collect();
     if unit.content == Content::Supervised {
         let file = MountSource::Path(description_file(spec, unit));
-        mounts.push(Mount { source: file, target: MANIFEST.to_owned(), read_only: true });
-        mounts.push(Mount { source: MountSource::Path(spec.home.clone()), target: HOME.to_owned(), read_only: false });
+        let own = [(file, MANIFEST, true), (MountSource::Path(spec.home.clone()), HOME, false)];
+        mounts.extend(own.map(|(source, target, read_only)| {
+            let (target, options) = (target.to_owned(), Vec::new());
+            Mount { source, target, read_only, options }
+        }));
     }
     mounts
 }
 
+fn port(published: Published) -> Port {
+    let Published { address, machine, container, protocol } = published;
+    Port { address, machine, container, protocol: protocol.name() }
+}
+
 fn network(fleet: &Fleet, unit: &Unit<'_>) -> NetworkJoin {
     let Some(name) = &unit.network else { return NetworkJoin::Host };
+    let Shared { name, external } = masque_fleet::export::network(fleet, name);
     NetworkJoin::Named {
-        name: fit(&format!("{}-{name}", fleet.name)),
+        name,
+        external,
         subnet: unit.subnet(),
         address: unit.container.address.clone(),
         aliases: unit.aliases(),

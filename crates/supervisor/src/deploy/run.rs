@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use masque_container::{Engine, Started};
 use masque_fleet::{
-    export::{Content, Unit, UnitCondition, UnitEdge, unit_edges},
+    export::{Content, Unit, UnitCondition, UnitEdge, crossings, unit_edges},
     graph::Graph,
+    model::ServiceId,
 };
 use tokio::sync::watch;
 
@@ -49,9 +50,11 @@ struct Scene<'a, T> {
 /// be. Containers that run already as they should are left alone, so it may be called again.
 ///
 /// # Errors
-/// When an image cannot be built, a file cannot be written, or the engine refuses. What was started runs on.
+/// When a service in a container would wait for another host for ever, an image cannot be built, a file cannot be written,
+/// or the engine refuses. What was started runs on.
 pub async fn deploy(engine: &Engine, spec: &DeploySpec, tell: impl Fn(Progress)) -> Result<Deployed, Error> {
     let units = plan::units(spec);
+    refuse_crossings(spec, &units)?;
     images::build(engine, spec, &units, &tell).await?;
     let graph = Graph::of(&spec.fleet);
     let edges = unit_edges(&units, &graph);
@@ -68,6 +71,18 @@ pub async fn deploy(engine: &Engine, spec: &DeploySpec, tell: impl Fn(Progress))
         }
     }
     Ok(deployed)
+}
+
+/// Supervisors in containers hear nothing of other hosts.
+fn refuse_crossings(spec: &DeploySpec, units: &[Unit<'_>]) -> Result<(), Error> {
+    let own = |id: &ServiceId| units.iter().any(|unit| unit.services.iter().any(|service| service.id == *id));
+    let mut found = crossings(&spec.fleet).into_iter().filter(|crossing| own(&crossing.from));
+    let Some(first) = found.next() else { return Ok(()) };
+    let more = match found.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more such needs)"),
+    };
+    Err(Error::Refused(format!("{first}{more}")))
 }
 
 impl<T: Fn(Progress)> Scene<'_, T> {

@@ -1,6 +1,12 @@
 //! [`DeploySpec`]: what is to be deployed, and how.
 
-use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use masque_fleet::{
     export::Unit,
@@ -61,6 +67,8 @@ pub struct DeploySpec {
     pub groups: BTreeSet<String>,
     /// A directory of this machine that the containers share as the home of Masque: [`masque_fleet::export::HOME`].
     pub home: PathBuf,
+    /// Variables of the caller, of which services get those that they name in `pass`.
+    pub environment: BTreeMap<String, String>,
     /// The executable that supervises inside.
     pub executable: PathBuf,
     /// The loader and libraries that it needs.

@@ -7,7 +7,11 @@
 #[path = "../../../container/tests/containers/station.rs"]
 mod station;
 
-use std::{cell::RefCell, collections::BTreeSet, path::Path};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use masque_container::libraries_of_this_process;
 use masque_fleet::{
@@ -69,6 +73,7 @@ fn spec(station: &Station, fleet: &Fleet) -> DeploySpec {
         host: "h".to_owned(),
         groups: BTreeSet::new(),
         home: station.at("home"),
+        environment: BTreeMap::from([("TOKEN".to_owned(), "of the caller".to_owned())]),
         executable: std::env::current_exe().unwrap(),
         libraries: libraries_of_this_process().unwrap(),
         start,
@@ -174,4 +179,73 @@ async fn a_group_that_does_not_come_up_says_why() {
     let failed = deployed.unwrap().failed;
     let (unit, why) = failed.first().unwrap();
     assert!(unit == "back" && why.starts_with("h/db is failed") && why.contains("exit code 3"), "{why}");
+}
+
+/// A service in an image of its own, in the network of the machine.
+fn alone(station: &Station, line: &str, check: Check) -> Fleet {
+    let mut fleet = plain_fleet("solo");
+    fleet.name = "alone".to_owned();
+    fleet.directory = station.workspace();
+    let network = Some(masque_fleet::model::Network::Host);
+    let container = Some(Container { network, ..Container::default() });
+    fleet.groups.insert("solo".to_owned(), Group { description: None, container });
+    for service in &mut fleet.services {
+        service.group = Some("solo".to_owned());
+        service.program.image = Some(IMAGE.to_owned());
+        service.program.directory = "/".into();
+        service.program.command = Command::Shell(line.to_owned());
+        service.program.pass = vec!["TOKEN".to_owned(), "NOBODY_SETS_IT".to_owned()];
+        service.restart.policy = masque_fleet::model::RestartPolicy::OnFailure;
+        service.ready = Some(Probe::new(check.clone()));
+        service.ready_within = LIMIT;
+    }
+    fleet
+}
+
+#[tokio::test]
+async fn a_service_in_an_image_of_its_own_is_heard_by_what_it_prints() {
+    let Some(station) = Station::open().await else { return };
+    let line = "echo begun; echo \"token is $TOKEN\" >&2; exec sleep 600";
+    let fleet = alone(&station, line, Check::Log("^token is of the caller$".to_owned()));
+    let spec = spec(&station, &fleet);
+    let deployed = deploy(&station.engine, &spec, |_| {}).await;
+    undeploy(&station.engine, &spec).await.unwrap();
+    // One that ends without having said it, and one whose check cannot be executed: the deployment goes on.
+    let mut verdicts = Vec::new();
+    for (line, check) in [
+        ("echo no disk", Check::Log("^ready$".to_owned())),
+        ("exec sleep 600", Check::Exec(Command::Exec(vec!["/bin/no-such-program".to_owned()]))),
+    ] {
+        let mut fleet = alone(&station, line, check);
+        fleet.services.iter_mut().for_each(|service| service.ready_within = std::time::Duration::from_secs(3));
+        let spec = DeploySpec { fleet, ..spec.clone() };
+        verdicts.push(deploy(&station.engine, &spec, |_| {}).await);
+        undeploy(&station.engine, &spec).await.unwrap();
+    }
+    station.close().await;
+    let deployed = deployed.unwrap();
+    assert_eq!(deployed.failed, []);
+    let failed: Vec<_> = verdicts
+        .into_iter()
+        .map(|deployed| deployed.unwrap().failed.into_iter().map(|(_, why)| why).collect::<String>())
+        .collect();
+    assert!(failed[0].contains("it ended; it printed: no disk"), "{failed:?}");
+    assert!(failed[1].contains("not ready within 3s"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn needs_that_cross_hosts_are_refused_before_anything_starts() {
+    let Some(station) = Station::open().await else { return };
+    let mut fleet = fleet(&station.workspace());
+    let far = masque_fleet::model::ServiceId::new("far", "store");
+    fleet.services.push(masque_testkit::fleets::plain_service("far", "store"));
+    fleet.services.iter_mut().take(1).for_each(|web| {
+        web.dependencies.push(masque_fleet::model::Dependency::on(far.clone()));
+    });
+    let refused = deploy(&station.engine, &spec(&station, &fleet), |_| {}).await;
+    let containers = station.engine.service("deployed-front").await;
+    station.close().await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.starts_with("`h/web` needs `far/store` of another host"), "{refused}");
+    assert_eq!(containers.unwrap(), None);
 }
