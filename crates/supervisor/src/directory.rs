@@ -40,8 +40,7 @@ impl StateDirectory {
     /// # Errors
     /// When it cannot be made or opened; the message names it.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(named)?;
+        make_private(path)?;
         Self::open(path)
     }
 
@@ -106,10 +105,11 @@ impl StateDirectory {
             }
             sleep(LOCK_LOOK).await;
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
-        Ok(Lock { _file: file })
+        if let Err(error) = note_holder(&mut file) {
+            // The lock is what counts; the number is for people.
+            tracing::warn!("it cannot be noted which process supervises: {error}");
+        }
+        Ok(Lock { file })
     }
 
     /// The process that supervises here, if one does.
@@ -130,10 +130,31 @@ impl StateDirectory {
     }
 }
 
+/// Makes a directory for this user only, unless it is there.
+pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
+    let named = |error: std::io::Error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(named)
+}
+
 /// The right to supervise from a state directory, until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: fs_err::File,
+    file: fs_err::File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A program that is just being started may hold a copy of the descriptor; the lock is not to stay with it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// Writes over what is there, for which a full disk has room.
+fn note_holder(file: &mut fs_err::File) -> std::io::Result<()> {
+    let text = format!("{:<10}\n", std::process::id());
+    file.rewind()?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 fn holder(file: &mut fs_err::File) -> Result<Option<u32>, Error> {
@@ -165,6 +186,14 @@ mod tests {
         drop(lock);
         drop(directory.lock().await.unwrap());
         assert!(matches!(StateDirectory::open(&root.path().join("c")), Err(Error::NotRunning { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_has_room_for_a_supervisor() {
+        let Some(disk) = masque_testkit::disk::SmallDisk::mount(1 << 20) else { return };
+        let directory = StateDirectory::create(&disk.path().join("state")).unwrap();
+        let _full = disk.fill();
+        drop(directory.lock().await.unwrap());
     }
 
     #[tokio::test]

@@ -185,3 +185,21 @@ async fn a_full_disk_costs_lines_and_never_blocks() {
     assert_eq!(lines[1], "room again");
     capture.close().await;
 }
+
+#[tokio::test]
+async fn other_rules_hold_from_now_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = Logs { budget_bytes: Some(10), ..Logs::default() };
+    let capture = Capture::open(&spec(directory.path(), rules)).unwrap();
+    print(&capture, b"first\nmuch too long to be kept\n");
+    capture.drain().await;
+    capture.keep(Logs { rotate_bytes: 1, keep: 1, budget_bytes: None });
+    for _ in 0..4 {
+        print(&capture, b"this line is much too long to be kept\n");
+        capture.drain().await;
+    }
+    let lines = texts(&capture.tail(1).unwrap());
+    assert_eq!(lines, ["this line is much too long to be kept"]);
+    capture.close().await;
+    assert_eq!(files(&directory.path().join("logs")).len(), 2, "the open one and one that is closed");
+}

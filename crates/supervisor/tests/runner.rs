@@ -335,3 +335,69 @@ async fn a_link_that_cannot_be_had_leaves_nothing_running_and_metrics_are_no_con
     place.client().await.shutdown().await.unwrap();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_full_disk_stops_no_start_and_names_that_are_alike_have_files_of_their_own() {
+    let place = Place::new();
+    fs_err::create_dir(place.state()).unwrap();
+    let Some(disk) = masque_testkit::disk::SmallDisk::mount_on(&place.state(), 1 << 20) else { return };
+    let told = |name: &str| {
+        let mut service = service(name);
+        service.reload_signal = Some("HUP".into());
+        service
+    };
+    let fleet = fleet(vec![told("a-b"), told("a_b")]);
+    for fill in [false, true] {
+        let room = fill.then(|| disk.fill());
+        let runner = place.start(fleet.clone(), Begin::Up).await;
+        place.reach(&[("a-b", State::Ready), ("a_b", State::Ready)]).await;
+        place.client().await.shutdown().await.unwrap();
+        runner.await.unwrap().unwrap();
+        assert!(place.state().join("dependencies/a-b.json").exists());
+        assert!(place.state().join("dependencies/a_b.json").exists());
+        drop(room);
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_back_while_it_ends_runs_again_and_who_needs_it_is_told_its_real_address() {
+    let place = Place::new();
+    let mut slow = shell("slow", "trap 'read line < gate; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+    slow.program.directory = place.path().to_owned();
+    slow.port = Some(1_111);
+    slow.ready = Some(masque_fleet::model::Probe::new(Check::Log("up".into())));
+    slow.stop.grace = std::time::Duration::from_secs(60);
+    let mut needs = shell("needs", "echo at $MASQUE_DEP_SLOW; exec sleep 1000");
+    needs.dependencies = vec![Dependency { on_loss: OnLoss::Ignore, ..Dependency::on(id("slow")) }];
+    let gate = place.path().join("gate");
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let open = |gate: std::path::PathBuf| tokio::task::spawn_blocking(move || fs_err::write(gate, "go\n").unwrap());
+    let with = fleet(vec![slow.clone(), service("other")]);
+    let supervisor = place.supervise(&with, &[]).await;
+    place.reach(&[("slow", State::Ready), ("other", State::Ready)]).await;
+    let mut client = place.client().await;
+    place.write(&fleet(vec![service("other")]));
+    client.reload().await.unwrap();
+    place.reach(&[("slow", State::Stopping)]).await;
+    place.write(&with);
+    client.reload().await.unwrap();
+    open(gate.clone()).await.unwrap();
+    place.reach(&[("slow", State::Ready)]).await;
+    // A new definition that does harm is put back, with its address.
+    let mut wrong = slow.clone();
+    wrong.port = Some(2_222);
+    wrong.program.command = Command::Shell("exit 7".to_owned());
+    place.write(&fleet(vec![wrong, needs.clone()]));
+    let opened = open(gate.clone());
+    let rolled = client.reload().await.unwrap();
+    assert_eq!(rolled.rolled_back, [id("slow")]);
+    opened.await.unwrap();
+    place.reach(&[("slow", State::Ready), ("needs", State::Ready)]).await;
+    client.restart(Target::Services(vec!["needs".into()])).await.unwrap();
+    let lines = place.lines("needs", 2).await;
+    assert_eq!(lines.last().map(String::as_str), Some("at 127.0.0.1:1111"), "{lines:?}");
+    let opened = open(gate);
+    client.shutdown().await.unwrap();
+    supervisor.wait().await;
+    opened.await.unwrap();
+}

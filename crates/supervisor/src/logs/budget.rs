@@ -37,6 +37,11 @@ impl Budget {
         Self { bytes, begun: Duration::ZERO, used: 0, dropped: Dropped::default() }
     }
 
+    /// From now on so many bytes each second.
+    pub(super) const fn allow(&mut self, bytes: Option<u64>) {
+        self.bytes = bytes;
+    }
+
     /// What was dropped in a second that is over, once.
     pub(super) fn turn(&mut self, now: Duration) -> Option<Dropped> {
         if now.saturating_sub(self.begun) < SECOND {
@@ -86,6 +91,8 @@ mod tests {
         assert_eq!((budget.told_at(), budget.turn(Duration::from_secs(9))), (None, None));
         assert!(budget.admit(4) && budget.admit(6) && !budget.admit(1));
         assert_eq!((budget.take(), budget.take()), (Some(Dropped { lines: 1, bytes: 1 }), None));
+        budget.allow(Some(30));
+        assert!(budget.admit(20) && !budget.admit(1));
         let mut free = Budget::new(None);
         assert!((0..100).all(|_| free.admit(1 << 20)));
     }

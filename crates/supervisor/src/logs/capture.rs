@@ -29,9 +29,10 @@ use super::{
     file::LogFile,
     line,
     listeners::Listeners,
-    read,
+    read::{self, Files},
     splitter::Splitter,
 };
+use crate::directory::make_private;
 
 /// Bytes that are read, and written, at once.
 const CHUNK: usize = 64 << 10;
@@ -102,7 +103,7 @@ impl Capture {
     /// When the pipe or the file cannot be made or opened.
     pub fn open(spec: &LogSpec) -> io::Result<Self> {
         fs_err::create_dir_all(&spec.logs)?;
-        fs_err::create_dir_all(&spec.pipes)?;
+        make_private(&spec.pipes)?;
         let pipe = spec.pipes.join(super::file_name(&spec.service));
         make_pipe(&pipe)?;
         let receiver = OpenOptions::new().read_write(true).open_receiver(&pipe)?;
@@ -117,7 +118,6 @@ impl Capture {
             shared: Arc::clone(&shared),
             receiver,
             clock: Arc::clone(&spec.clock),
-            keep: spec.rules.keep,
             splitter: Splitter::default(),
             budget: Budget::new(spec.rules.budget_bytes),
             begun: Instant::now(),
@@ -154,6 +154,11 @@ impl Capture {
         while tasks.join_next().await.is_some() {}
     }
 
+    /// Keeps so much from now on.
+    pub fn keep(&self, rules: Logs) {
+        self.shared.state().file.keep(rules);
+    }
+
     /// Bytes that were not kept, since this supervisor began: above the budget, or without room.
     #[must_use]
     pub fn dropped_bytes(&self) -> u64 {
@@ -178,10 +183,12 @@ impl Capture {
     /// # Errors
     /// When a file cannot be read.
     pub fn follow(&self, most: usize) -> io::Result<(Vec<Line>, broadcast::Receiver<Arc<Line>>)> {
-        // Nothing is written meanwhile.
-        let mut state = self.shared.state();
-        let lines = read::tail(&self.shared.closed, most)?;
-        Ok((lines, state.listeners.follow()))
+        let (files, to_come) = {
+            // Nothing is written meanwhile. It is read afterwards: the service would wait.
+            let mut state = self.shared.state();
+            (Files::now(&self.shared.closed)?, state.listeners.follow())
+        };
+        Ok((files.tail(&self.shared.closed, most)?, to_come))
     }
 
     /// The last lines, oldest first. Blocks for some milliseconds.
@@ -189,7 +196,12 @@ impl Capture {
     /// # Errors
     /// When a file cannot be read.
     pub fn tail(&self, most: usize) -> io::Result<Vec<Line>> {
-        read::tail(&self.shared.closed, most)
+        let files = {
+            // No file is closed meanwhile, so that none is read twice.
+            let _state = self.shared.state();
+            Files::now(&self.shared.closed)?
+        };
+        files.tail(&self.shared.closed, most)
     }
 
     /// The first lines that were printed at that time or later, oldest first. Blocks for some milliseconds.
@@ -224,7 +236,6 @@ struct Reading {
     shared: Arc<Shared>,
     receiver: Receiver,
     clock: Clock,
-    keep: u32,
     splitter: Splitter,
     budget: Budget,
     begun: Instant,
@@ -290,6 +301,7 @@ impl Reading {
     /// Writes and tells the lines that a piece completes.
     fn take(&mut self, piece: &[u8]) {
         let mut batch = Batch::new(&self.shared, (self.clock)());
+        self.budget.allow(batch.state.file.rules().budget_bytes);
         if let Some(dropped) = self.budget.turn(self.begun.elapsed()) {
             batch.own(&above_budget(dropped));
         }
@@ -312,7 +324,7 @@ impl Reading {
     }
 
     fn tidy(&mut self) {
-        let (closed, keep) = (Arc::clone(&self.shared.closed), self.keep);
+        let (closed, keep) = (Arc::clone(&self.shared.closed), self.shared.state().file.rules().keep);
         self.tidying.spawn_blocking(move || {
             if let Err(error) = closed.tidy(keep) {
                 tracing::warn!("closed log files cannot be packed or removed: {error}");

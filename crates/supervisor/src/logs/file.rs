@@ -57,6 +57,16 @@ impl LogFile {
         Ok(())
     }
 
+    /// What is kept.
+    pub(super) const fn rules(&self) -> &Logs {
+        &self.rules
+    }
+
+    /// Keeps so much from now on.
+    pub(super) fn keep(&mut self, rules: Logs) {
+        self.rules = rules;
+    }
+
     /// Writes what was lost, once there is room for that again; the text that it wrote.
     pub(super) fn tell_lost(&mut self, stamp: &str) -> Option<String> {
         let (lost, why) = (self.lost, self.why.as_ref()?);

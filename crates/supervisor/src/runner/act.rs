@@ -1,9 +1,14 @@
 //! What the machine wants, done: starts, signals, kills, checks, and the notes about them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use masque_fleet::{
-    model::{Host, Kind, ServiceId},
+    model::{Host, Kind, Service, ServiceId},
     status::State,
 };
 use masque_sandbox::service::signals;
@@ -12,7 +17,7 @@ use super::{DEPENDENCIES, LOGS, PIPES, Runner, event::Event, journal::Noted, uni
 use crate::{
     Error,
     adoption::Cookie,
-    logs::{Capture, LogSpec},
+    logs::{Capture, LogSpec, file_name},
     machine::{Action, End, Input, Resolved},
     process::Surroundings,
     record::{Ended, ProcessId},
@@ -38,10 +43,7 @@ impl Runner {
             Action::Kill { id, instance } => self.kill(&id, instance),
             Action::Reload { id, instance, dependencies } => self.reload_service(&id, instance, &dependencies),
             Action::Changed { id, from, to, why } => self.changed(Noted { id, from, to, why }, now),
-            Action::Alarm { id, why } => {
-                tracing::error!("{id}: {why}");
-                self.alarms.insert(id, why);
-            }
+            Action::Alarm { id, why } => tracing::error!("{id}: {why}"),
         }
         None
     }
@@ -61,6 +63,7 @@ impl Runner {
         // Before anything runs that would have to be found again.
         self.records.planned(id, instance, cookie.as_str());
         let capture = self.capture(id)?;
+        let service = self.service_of(id)?;
         let told = self.told(dependencies);
         let surroundings = self.surroundings(id, &cookie, &told)?;
         for limit in surroundings.unenforced() {
@@ -68,13 +71,14 @@ impl Runner {
         }
         let mut hooks = self.hooks(id, &cookie, &capture)?;
         let mut additions = hooks.take_additions();
-        if let Some(file) = self.write_dependencies(id, &told)? {
+        if let Some(file) = self.dependencies_file(id) {
+            self.tell_dependencies(id, &file, &told);
             additions.environment.insert(DEPENDENCIES_VARIABLE.to_owned(), file.display().to_string());
         }
         let process = Arc::new(surroundings.start(additions, &capture)?);
         let (pid, start_time) = (process.pid(), process.start_time());
         self.records.started(id, ProcessId { pid, start_time });
-        self.await_end(id, instance, Live::new(instance, process, surroundings, hooks));
+        self.await_end(id, instance, Live::new(service, instance, process, surroundings, hooks));
         Ok(pid)
     }
 
@@ -92,6 +96,12 @@ impl Runner {
         Ok(Arc::new(Surroundings::of(&unit.service, &self.host_of(id), &start, told, own, &self.groups)?))
     }
 
+    /// A service as it is started next.
+    pub(super) fn service_of(&self, id: &ServiceId) -> Result<Arc<Service>, Error> {
+        let unit = self.units.get(id).ok_or_else(|| Error::Refused(format!("{id} is not supervised here")))?;
+        Ok(Arc::clone(&unit.service))
+    }
+
     /// The host of a service, as the fleet describes it.
     pub(super) fn host_of(&self, id: &ServiceId) -> Host {
         self.fleet.hosts.get(&id.host).cloned().unwrap_or_default()
@@ -103,7 +113,7 @@ impl Runner {
         for Resolved { asked, actual, environment } in dependencies {
             let name = asked.variable();
             if let Some(actual) = actual {
-                if let Some(address) = self.fleet.service(actual).and_then(|service| self.address(service)) {
+                if let Some(address) = self.definition(actual).and_then(|service| self.address(service)) {
                     told.insert(name.clone(), address);
                 }
                 told.insert(format!("{name}_SERVICE"), actual.to_string());
@@ -114,7 +124,7 @@ impl Runner {
     }
 
     /// Where a service is reached from this host.
-    fn address(&self, service: &masque_fleet::model::Service) -> Option<String> {
+    fn address(&self, service: &Service) -> Option<String> {
         let host = || self.fleet.hosts.get(&service.id.host)?.address.clone();
         let own = service.listen.clone().filter(|listen| !matches!(listen.as_str(), "0.0.0.0" | "::" | ""));
         let address = match service.id.host == self.spec.host {
@@ -165,7 +175,7 @@ impl Runner {
         self.forget_gone();
     }
 
-    fn live(&mut self, id: &ServiceId, instance: u64) -> Option<&mut Live> {
+    pub(super) fn live(&mut self, id: &ServiceId, instance: u64) -> Option<&mut Live> {
         self.units.get_mut(id)?.live.as_mut().filter(|live| live.instance == instance)
     }
 
@@ -203,27 +213,33 @@ impl Runner {
     /// Tells a running service that its dependencies changed: by the file that it was told of, and its signal.
     fn reload_service(&mut self, id: &ServiceId, instance: u64, dependencies: &[Resolved]) {
         let told = self.told(dependencies);
-        if let Err(error) = self.write_dependencies(id, &told) {
-            tracing::warn!("{id}: it cannot be told of its dependencies: {error}");
+        if let Some(file) = self.dependencies_file(id) {
+            self.tell_dependencies(id, &file, &told);
         }
-        let signal = self.units.get(id).and_then(|unit| unit.service.reload_signal.clone());
+        let signal = self.definition(id).and_then(|service| service.reload_signal.clone());
         if let Some(signal) = signal {
             self.signal(id, instance, &signal);
         }
     }
 
-    /// Writes what a service that can be told while it runs is told of its dependencies. Gives the file.
-    fn write_dependencies(&self, id: &ServiceId, told: &BTreeMap<String, String>) -> Result<Option<PathBuf>, Error> {
-        if self.units.get(id).is_none_or(|unit| unit.service.reload_signal.is_none()) {
-            return Ok(None);
+    /// Where a service that can be told while it runs finds its dependencies.
+    fn dependencies_file(&self, id: &ServiceId) -> Option<PathBuf> {
+        self.definition(id)?.reload_signal.as_ref()?;
+        Some(self.directory.join(DEPENDENCIES).join(format!("{}.json", file_name(&id.name))))
+    }
+
+    /// Writes what a service is told of its dependencies. Where that fails, as on a full disk, it runs all the same: it was
+    /// told by its environment what was so at its start.
+    fn tell_dependencies(&self, id: &ServiceId, file: &Path, told: &BTreeMap<String, String>) {
+        if let Err(error) = write_whole(file, told) {
+            tracing::warn!("{id}: what it is told of its dependencies cannot be written: {error}");
         }
-        let directory = self.directory.join(DEPENDENCIES);
-        fs_err::create_dir_all(&directory)?;
-        let file = directory.join(format!("{}.json", variable(&id.name)));
-        let fresh = file.with_extension("json.new");
-        fs_err::write(&fresh, serde_json::to_vec_pretty(told).map_err(std::io::Error::from)?)?;
-        fs_err::rename(&fresh, &file)?;
-        Ok(Some(file))
+    }
+
+    /// A service as it runs, otherwise as it would be started.
+    pub(super) fn definition(&self, id: &ServiceId) -> Option<&Service> {
+        let own = self.units.get(id).map(|unit| unit.live.as_ref().map_or(&*unit.service, |live| &*live.service));
+        own.or_else(|| self.fleet.service(id))
     }
 
     fn log_spec(&self, id: &ServiceId) -> LogSpec {
@@ -240,7 +256,6 @@ impl Runner {
     fn changed(&mut self, change: Noted, now: Duration) {
         if matches!(change.to, State::Ready | State::Degraded) {
             self.records.ready(&change.id);
-            self.alarms.remove(&change.id);
         }
         let change = self.journal.note(change, now, self.clocks.now());
         self.states.send_modify(|states| {
@@ -249,9 +264,12 @@ impl Runner {
     }
 }
 
-/// A name as part of a file's.
-fn variable(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
+/// Writes a file of which no reader sees a part.
+fn write_whole(file: &Path, told: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let fresh = file.with_extension("json.new");
+    fs_err::create_dir_all(file.parent().unwrap_or(file))?;
+    fs_err::write(&fresh, serde_json::to_vec_pretty(told)?)?;
+    fs_err::rename(&fresh, file)
 }
 
 fn end_of(end: masque_sandbox::service::ServiceEnd) -> End {

@@ -2,10 +2,10 @@
 
 use masque_fleet::model::{Dependency, Fallback, Service, ServiceId, Start};
 
-use super::{LOGS, Runner, event::Event, report};
+use super::{LOGS, Runner, event::Event, reload::Answered, report};
 use crate::{
     Error,
-    control::{Answer, Asked, Explanation, LogLine, Reply, Request, Target, Then},
+    control::{Answer, Asked, Explanation, Feed, Reply, Request, Target, Then},
     machine::{Input, Selection},
 };
 
@@ -26,7 +26,7 @@ impl Runner {
             Request::Down { target } => self.down(target),
             Request::Restart { target, rolling: false } => self.restart(target),
             Request::Restart { target, rolling: true } => return self.begin_roll(target, reply),
-            Request::Why { service } => self.explain(&service),
+            Request::Why { service } => return self.explain(&service, reply),
             Request::Reload => return self.begin_reload(Some(reply)),
             Request::Shutdown => {
                 // A client may have gone.
@@ -108,7 +108,22 @@ impl Runner {
         ids
     }
 
-    fn explain(&mut self, name: &str) -> Result<Reply, Error> {
+    /// Explains a service; its log is read beside the loop.
+    fn explain(&mut self, name: &str, reply: Answered) {
+        let (mut explanation, feed) = match self.explanation(name) {
+            Ok(explained) => explained,
+            // A client may have gone.
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        self.tasks.spawn(async move {
+            let printed = tokio::task::spawn_blocking(move || feed.tail(EXPLAINED_LINES)).await;
+            // Where they cannot be read, there is more to mend than this.
+            explanation.printed = printed.ok().and_then(Result::ok).unwrap_or_default();
+            drop(reply.send(Ok(Reply::done(vec![Answer::Explanation(Box::new(explanation))]))));
+        });
+    }
+
+    fn explanation(&mut self, name: &str) -> Result<(Explanation, Feed), Error> {
         let id = self.find(name)?;
         self.tell(Input::Tick);
         let service = self.status_of(&id).ok_or_else(|| Error::Refused(unknown(name)))?;
@@ -120,15 +135,10 @@ impl Runner {
             waits: report::waits(&self.board, &id, |id| self.elsewhere.get(id).copied()),
             dependants: self.dependants(&id),
             changes,
-            printed: self.printed(&id),
+            printed: Vec::new(),
         };
-        Ok(Reply::done(vec![Answer::Explanation(Box::new(explanation))]))
-    }
-
-    /// The last lines of a service. Where they cannot be read, there is more to mend than this.
-    fn printed(&self, id: &ServiceId) -> Vec<LogLine> {
-        let feed = self.units.get(id).map(|unit| unit.feed(self.directory.join(LOGS)));
-        feed.and_then(|feed| feed.tail(EXPLAINED_LINES).ok()).unwrap_or_default()
+        let unit = self.units.get(&id).ok_or_else(|| Error::Refused(unknown(name)))?;
+        Ok((explanation, unit.feed(self.directory.join(LOGS))))
     }
 
     fn dependants(&self, id: &ServiceId) -> Vec<ServiceId> {

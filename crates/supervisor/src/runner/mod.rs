@@ -78,8 +78,6 @@ pub struct Runner {
     gone: BTreeSet<ServiceId>,
     /// Services that cannot start because something of them is not there.
     missing: BTreeSet<ServiceId>,
-    /// What a person should look at.
-    alarms: BTreeMap<ServiceId, String>,
     /// Where the services of other supervisors stand, as far as is known.
     elsewhere: BTreeMap<ServiceId, State>,
     /// Where those of this one stand, for the others.
@@ -151,7 +149,6 @@ impl Runner {
             groups: ServiceGroups::detect(),
             gone: BTreeSet::new(),
             missing: BTreeSet::new(),
-            alarms: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             states: watch::Sender::new(States::default()),
             link: None,

@@ -57,6 +57,8 @@ impl Runner {
         };
         let owned: Vec<Service> = fleet.services.iter().filter(|service| self.spec.owns(service)).cloned().collect();
         self.gone.extend(self.units.keys().filter(|id| !owned.iter().any(|service| service.id == **id)).cloned());
+        // Put back before it had ended, it is wanted again.
+        let back: Vec<Service> = owned.iter().filter(|service| self.gone.contains(&service.id)).cloned().collect();
         self.gone.retain(|id| !owned.iter().any(|service| service.id == *id));
         let gone: Vec<ServiceId> = self.gone.iter().cloned().collect();
         let (known, new): (Vec<Service>, Vec<Service>) =
@@ -66,8 +68,10 @@ impl Runner {
         self.fleet = fleet;
         self.tell_machine(Input::Down(Selection::Services(gone)));
         self.forget_gone();
+        let is_begun =
+            |service: &&Service| service.start == Start::Always && !self.records.held().contains(&service.id);
         let begun: Vec<ServiceId> =
-            new.iter().filter(|service| service.start == Start::Always).map(|service| service.id.clone()).collect();
+            new.iter().chain(&back).filter(is_begun).map(|service| service.id.clone()).collect();
         self.tell_of_others();
         for service in new {
             self.tell_machine(Input::Redefine(Box::new(service)));
@@ -160,7 +164,12 @@ impl Runner {
             return;
         }
         match self.units.get_mut(&service.id) {
-            Some(unit) => unit.service = Arc::new(service.clone()),
+            Some(unit) => {
+                unit.service = Arc::new(service.clone());
+                if let Some(log) = &unit.log {
+                    log.keep(service.logs.clone());
+                }
+            }
             None => drop(self.units.insert(service.id.clone(), Unit::new(service))),
         }
     }

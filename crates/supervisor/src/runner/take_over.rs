@@ -104,9 +104,10 @@ impl Runner {
     async fn adopt(&mut self, survivor: Survivor) -> Result<Option<Input>, Error> {
         let Survivor { cookie, process, ready } = survivor;
         let (id, instance) = (cookie.id.clone(), cookie.instance);
-        let (Some(start), Some(unit)) = (cookie.start(), self.units.get(&id)) else { return Ok(None) };
+        let Some(start) = cookie.start() else { return Ok(None) };
+        let service = self.service_of(&id)?;
         let (host, own) = (self.host_of(&id), &self.spec.environment);
-        let surroundings = Arc::new(Surroundings::of_running(&unit.service, &host, &start, own, &self.groups));
+        let surroundings = Arc::new(Surroundings::of_running(&service, &host, &start, own, &self.groups));
         let adopted = match grip(&start, process, &self.groups) {
             Ok(Some(adopted)) => adopted,
             Ok(None) => return Ok(None),
@@ -124,7 +125,7 @@ impl Runner {
             Hooks::default()
         });
         tracing::debug!("{id} runs on as process {}", process.pid);
-        self.await_end(&id, instance, Live::new(instance, Arc::new(adopted), surroundings, hooks));
+        self.await_end(&id, instance, Live::new(service, instance, Arc::new(adopted), surroundings, hooks));
         Ok(Some(Input::Adopted { id, instance, pid: process.pid, ready }))
     }
 

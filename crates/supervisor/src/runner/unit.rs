@@ -22,6 +22,8 @@ pub(super) struct Unit {
 /// A running instance.
 #[derive(Debug)]
 pub(super) struct Live {
+    /// As it was started.
+    pub(super) service: Arc<Service>,
     pub(super) instance: u64,
     pub(super) process: Arc<ServiceProcess>,
     pub(super) surroundings: Arc<Surroundings>,
@@ -53,6 +55,7 @@ impl Unit {
 
 impl Live {
     pub(super) fn new(
+        service: Arc<Service>,
         instance: u64,
         process: Arc<ServiceProcess>,
         surroundings: Arc<Surroundings>,
@@ -60,7 +63,7 @@ impl Live {
     ) -> Self {
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();
-        Self { instance, process, surroundings, hooks, over, _over: guard, ready: None, live: None }
+        Self { service, instance, process, surroundings, hooks, over, _over: guard, ready: None, live: None }
     }
 
     /// The place of a check.

@@ -42,31 +42,30 @@ impl Runner {
 
     /// Begins to check an instance by one of its probes.
     pub(super) fn watch(&mut self, id: &ServiceId, instance: u64, which: Which) {
-        let Some(unit) = self.units.get_mut(id) else { return };
-        let service = Arc::clone(&unit.service);
+        let Some(live) = self.live(id, instance) else { return };
+        let service = Arc::clone(&live.service);
         let probe = match which {
             Which::Ready => &service.ready,
             Which::Live => &service.live,
         };
-        let (Some(probe), Some(live)) = (probe, unit.live.as_mut().filter(|live| live.instance == instance)) else {
-            return;
-        };
+        let Some(probe) = probe else { return };
         let prober = Prober::new(probe, which, &mut live.hooks, Arc::clone(&live.surroundings));
         // One that is taken over is looked at as soon as one that was just started.
         let begin = if which == Which::Ready { Begin::Starting } else { Begin::Ready };
-        let (hear, of, process) = (self.hear.clone(), id.clone(), Arc::clone(&live.process));
+        let (of, process) = (id.clone(), Arc::clone(&live.process));
+        let stop = CancellationToken::new();
+        let over = stop.clone();
+        *live.check(which) = Some(stop.drop_guard());
+        let hear = self.hear.clone();
         let tell = move |checked: crate::probe::Checked| {
             let input = Input::Probed { id: of.clone(), instance, which, outcome: checked.outcome, took: checked.took };
             // Without a runner nobody needs it.
             let _ = hear.send(Event::Machine(input));
         };
-        let stop = CancellationToken::new();
         let watch = prober.watch(begin, process, tell);
-        let over = stop.clone();
         self.tasks.spawn(async move {
             over.run_until_cancelled(watch).await;
         });
-        *live.check(which) = Some(stop.drop_guard());
     }
 
     /// Hears what an instance says about itself, as long as it lives.
