@@ -118,7 +118,7 @@ fn without_colours_a_start_has_none_and_a_watched_status_keeps_its_place() {
     let mut fleet = Fleet::new();
     fleet.0.variable("NO_COLOR", "1");
     let up = Terminal::start(&fleet.0, "up", (110, 30), "fleet up");
-    up.shows("2/3 ready");
+    up.shows("what decided the");
     let raw = String::from_utf8(up.tmux(&["capture-pane", "-e", "-p"]).stdout).unwrap();
     assert!(!raw.contains("\u{1b}[3"), "{raw}");
     let watch = Terminal::start(&fleet.0, "watch", (110, 30), "fleet status --watch");
