@@ -7,10 +7,7 @@ use std::{
     time::Duration,
 };
 
-use masque_fleet::{
-    model::{Host, Kind, Service, ServiceId},
-    status::State,
-};
+use masque_fleet::model::{Host, Kind, Service, ServiceId};
 use masque_sandbox::service::signals;
 
 use super::{DEPENDENCIES, LOGS, PIPES, Runner, event::Event, journal::Noted, unit::Live};
@@ -254,9 +251,6 @@ impl Runner {
     }
 
     fn changed(&mut self, change: Noted, now: Duration) {
-        if matches!(change.to, State::Ready | State::Degraded) {
-            self.records.ready(&change.id);
-        }
         let change = self.journal.note(change, now, self.clocks.now());
         self.states.send_modify(|states| {
             Arc::make_mut(states).insert(change.id.clone(), change.to);

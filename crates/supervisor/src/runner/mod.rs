@@ -42,7 +42,7 @@ use crate::{
     control::{Asked, Server},
     directory::{Lock, StateDirectory},
     link::{Link, States},
-    machine::{Board, Input, Selection},
+    machine::{Action, Board, Input, Selection},
     metrics::Metrics,
     record::Records,
 };
@@ -238,12 +238,24 @@ impl Runner {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let now = self.clocks.offset();
-            for action in self.board.handle(now, input) {
+            let actions = self.board.handle(now, input);
+            self.note_ready(&actions);
+            for action in actions {
                 inputs.extend(self.act(action, now));
             }
         }
         // Only now, when all that had to begin has begun.
         self.journal.write();
+    }
+
+    /// Notes who became ready before anything is started on it: most services say it once, and a supervisor that is killed
+    /// meanwhile must not leave its successor waiting for that.
+    fn note_ready(&mut self, actions: &[Action]) {
+        for action in actions {
+            if let Action::Changed { id, to: State::Ready | State::Degraded, .. } = action {
+                self.records.ready(id);
+            }
+        }
     }
 
     /// Ends everything in order; asked again, kills it.
