@@ -83,6 +83,8 @@ impl Stage {
         service.program.command = Command::Exec(vec![support::example("subject").display().to_string()]);
         service.program.directory = self.place.path().to_owned();
         service.ready = Some(Probe::new(Check::Notify));
+        // What is said to a supervisor in the moment of its death is heard by nobody: then this time has to pass.
+        service.ready_within = Duration::from_secs(5);
         service.restart = Restart {
             backoff: Backoff {
                 first: Duration::from_millis(20),
