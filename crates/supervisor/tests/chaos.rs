@@ -288,7 +288,7 @@ fn supervise(stage: &Stage, fleet: &Fleet) -> Arc<ServiceProcess> {
 #[tokio::test]
 async fn a_supervisor_that_is_killed_at_any_moment_loses_none_and_doubles_none() {
     let stage = Stage::new();
-    let kills: u32 = variable("MASQUE_TEST_KILLS").and_then(|text| text.parse().ok()).unwrap_or(10);
+    let kills: u32 = variable("MASQUE_TEST_KILLS").and_then(|text| text.parse().ok()).unwrap_or(100);
     let mut services: Vec<Service> = (0..8).map(|number| stage.silent_subject(&format!("s{number}"))).collect();
     for (number, service) in services.iter_mut().enumerate().skip(1) {
         service.dependencies = vec![Dependency::on(id(&format!("s{}", number / 2)))];
