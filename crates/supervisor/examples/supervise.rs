@@ -61,6 +61,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         environment: environment(),
         clock: now,
         begin: arguments.begin,
+        is_shown: false,
         reload: Some(Reload(Arc::new(move || read(&file)))),
         metrics: None,
     };

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use masque_container::Engine;
 use masque_fleet::{
     check::{self, Report, World},
     manifest::{self, Variables},
@@ -13,7 +14,7 @@ use masque_fleet::{
 use masque_types::diagnostic::{Diagnostic, Severity};
 
 use super::{Place, card::canonical, place};
-use crate::{Error, host::Host};
+use crate::{Error, config::Settings, containers, host::Host};
 
 /// Which fleet, and which part of it.
 #[derive(Debug, Clone, Default)]
@@ -69,11 +70,24 @@ impl Manifest {
         })
     }
 
-    /// Checks it against this machine, as the host that is asked for or that this machine is; without one, as any.
+    /// The names of the images that the container engine of this machine has; unknown where the fleet needs none, and
+    /// where no engine answers.
+    pub async fn images(&self, host: &Host, settings: &Settings) -> Option<BTreeSet<String>> {
+        let fleet = self.fleet.as_ref()?;
+        let of_groups = fleet.groups.values().any(|group| group.container.is_some());
+        if !of_groups && fleet.services.iter().all(|service| service.program.image.is_none()) {
+            return None;
+        }
+        let socket = containers::socket(host, settings);
+        Engine::connect(socket.as_deref()).await.ok()?.images().await.ok()
+    }
+
+    /// Checks it against this machine, as the host that is asked for or that this machine is; without one, as any. Images
+    /// are looked for among `images`, where these are known.
     ///
     /// # Errors
     /// As for [`Self::fleet`], and when there is no such host or group.
-    pub fn check(&self, host: &Host) -> Result<Report, Error> {
+    pub fn check(&self, host: &Host, images: Option<BTreeSet<String>>) -> Result<Report, Error> {
         let fleet = self.fleet()?;
         let groups = self.groups();
         let here = match (&self.asked.host, groups.is_empty()) {
@@ -87,6 +101,7 @@ impl Manifest {
         let mut world = World::of_this_machine(fleet, here.as_deref(), path);
         // In a group's container, the programs of other groups are missing rightly.
         world.groups_here = groups;
+        world.images = images;
         Ok(check::check(fleet, &world))
     }
 

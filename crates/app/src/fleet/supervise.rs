@@ -94,7 +94,8 @@ impl App {
 }
 
 impl Place {
-    /// Supervises in this process until it is told to end and everything has ended.
+    /// Supervises in this process until it is told to end and everything has ended. `is_shown` says whether somebody is
+    /// shown every change, so that nothing is said twice.
     ///
     /// # Errors
     /// When another supervisor has some of the services, the state directory cannot be used, or other hosts cannot be spoken with.
@@ -102,11 +103,12 @@ impl Place {
         &self,
         host: &Host,
         settings: &Settings,
-        begin: Begin,
+        (begin, is_shown): (Begin, bool),
         stop: CancellationToken,
     ) -> Result<(), Error> {
         self.refuse_doubles()?;
-        let runner = Runner::start(self.spec(host, settings, begin)?).await?;
+        let spec = RunnerSpec { begin, is_shown, ..self.spec(host, settings)? };
+        let runner = Runner::start(spec).await?;
         if let Err(error) = self.card().write(&self.directory) {
             // On a full disk, for example: it can be reached all the same, as long as the manifest can be read.
             tracing::warn!("where this supervisor is cannot be written down: {error}");
@@ -114,7 +116,7 @@ impl Place {
         Ok(runner.run(stop).await?)
     }
 
-    fn spec(&self, host: &Host, settings: &Settings, begin: Begin) -> Result<RunnerSpec, Error> {
+    fn spec(&self, host: &Host, settings: &Settings) -> Result<RunnerSpec, Error> {
         let manifest = self.manifest.clone();
         Ok(RunnerSpec {
             fleet: self.fleet.clone(),
@@ -123,7 +125,8 @@ impl Place {
             directory: self.directory.clone(),
             environment: host.environment.clone(),
             clock: now,
-            begin,
+            begin: Begin::Up,
+            is_shown: false,
             reload: Some(Reload(Arc::new(move || manifest.again()))),
             link: self.link(host)?,
             metrics: Some(settings.text("fleet.metrics")).filter(|address| !address.is_empty()),

@@ -40,6 +40,7 @@ impl Runner {
             Action::Kill { id, instance } => self.kill(&id, instance),
             Action::Reload { id, instance, dependencies } => self.reload_service(&id, instance, &dependencies),
             Action::Changed { id, from, to, why } => self.changed(Noted { id, from, to, why }, now),
+            Action::Alarm { .. } if self.spec.is_shown => {}
             Action::Alarm { id, why } => tracing::error!("{id}: {why}"),
         }
         None

@@ -29,6 +29,8 @@ pub struct RunnerSpec {
     pub clock: fn() -> Timestamp,
     /// What is wanted at first.
     pub begin: Begin,
+    /// Whether somebody is shown every change as it happens: then alarms are not logged beside it.
+    pub is_shown: bool,
     /// Reads the manifest again. Without it, a reload is refused.
     pub reload: Option<Reload>,
     /// How other supervisors are reached; absent: there are none.

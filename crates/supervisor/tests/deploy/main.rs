@@ -112,6 +112,7 @@ async fn supervise(group: &str) {
             Timestamp(i64::try_from(since.as_millis()).unwrap())
         },
         begin: Begin::Up,
+        is_shown: false,
         reload: None,
         link: Some(LinkParts { name: format!("h.{group}"), tcp: None, unix, peers }),
         metrics: None,

@@ -116,6 +116,7 @@ impl Place {
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
             clock: now,
             begin,
+            is_shown: false,
             reload: None,
             link: None,
             metrics: None,

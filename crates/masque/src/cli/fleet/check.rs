@@ -18,12 +18,13 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Error> {
+pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Error> {
     let manifest = read(context, arguments.which.asked())?;
     if arguments.json && manifest.fleet.is_none() {
         render::json(&found(&manifest, None));
     }
-    let report = manifest.check(&context.host)?;
+    let images = manifest.images(&context.host, &context.settings).await;
+    let report = manifest.check(&context.host, images)?;
     if arguments.json {
         render::json(&found(&manifest, Some(&report)));
     } else {

@@ -159,7 +159,7 @@ fn said(json: bool, word: &str, text: &str) {
 
 pub(crate) async fn run(context: Context, command: Command) -> Result<Exit, Error> {
     match command {
-        Command::Check(arguments) => check::run(&context, &arguments),
+        Command::Check(arguments) => check::run(&context, &arguments).await,
         Command::Up(arguments) => up::run(context, arguments).await,
         Command::Down(arguments) => steer::down(context, arguments).await,
         Command::Status(arguments) => look::status(&context, arguments).await,

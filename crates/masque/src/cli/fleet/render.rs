@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use masque_app::{
     Error,
-    fleet::export::{self, Files},
+    fleet::export::{self, Files, Tool},
 };
 use serde_json::json;
 
@@ -41,12 +41,14 @@ enum Form {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Error> {
     let manifest = read(context, arguments.which.asked())?;
     let fleet = manifest.fleet()?;
-    let files: Files = match arguments.to {
-        Form::Compose => export::compose(fleet),
-        Form::Quadlet => export::quadlet(fleet),
-        Form::Kube => export::kube(fleet),
-        Form::Dockerfiles => export::dockerfiles(fleet),
+    let (files, tool): (Files, _) = match arguments.to {
+        Form::Compose => (export::compose(fleet), Some(Tool::Compose)),
+        Form::Quadlet => (export::quadlet(fleet), Some(Tool::Quadlet)),
+        Form::Kube => (export::kube(fleet), Some(Tool::Kube)),
+        Form::Dockerfiles => (export::dockerfiles(fleet), None),
     };
+    let warnings = tool.map(|tool| export::warnings(fleet, tool)).unwrap_or_default();
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     let directory = context.directory.join(&arguments.output);
     let written = manifest.write(files, &directory)?;
     for (file, names) in &written.private {
@@ -56,8 +58,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Erro
     if arguments.json {
         let private: Vec<_> =
             written.private.iter().map(|(file, names)| json!({ "file": file, "holds": names })).collect();
-        render::json(&json!({ "files": written.files, "private": private }));
+        render::json(&json!({ "files": written.files, "private": private, "warnings": warnings }));
     } else {
+        warnings.iter().for_each(|warning| render::note(warning));
         written.files.iter().for_each(|file| render::line(&file.display().to_string()));
     }
     Ok(Exit::Success)

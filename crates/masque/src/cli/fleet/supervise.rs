@@ -41,6 +41,6 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
         Wanted::Up => Begin::Up,
         Wanted::Resume => Begin::Resume,
     };
-    place.supervise(&context.host, &context.settings, begin, CancellationToken::new()).await?;
+    place.supervise(&context.host, &context.settings, (begin, false), CancellationToken::new()).await?;
     Ok(Exit::Success)
 }

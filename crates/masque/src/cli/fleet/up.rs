@@ -65,7 +65,7 @@ pub(crate) async fn run(context: Context, arguments: Arguments) -> Result<Exit, 
 
 /// Refuses to start what cannot work.
 fn check(context: &Context, manifest: &Manifest, place: &Place, json: bool) -> Result<(), Error> {
-    let report = manifest.check(&context.host)?;
+    let report = manifest.check(&context.host, None)?;
     if report.is_good() {
         return Ok(());
     }
@@ -119,7 +119,7 @@ async fn attached(host: &Host, settings: &Settings, place: &Place, json: bool) -
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     let mut hang_up = signal(SignalKind::hangup())?;
     let supervise = async {
-        let result = place.supervise(host, settings, Begin::Up, stop.clone()).await;
+        let result = place.supervise(host, settings, (Begin::Up, true), stop.clone()).await;
         over.cancel();
         result
     };
