@@ -13,6 +13,7 @@ use masque_sandbox::service::{Marked, ProcessTable, Running, ServiceGroups};
 use crate::{
     Error,
     directory::StateDirectory,
+    machine::Resolved,
     process::{INSTANCE_VARIABLE, Instance as Start},
     record::{Ended, Instance, ProcessId, Records},
 };
@@ -69,6 +70,8 @@ pub(crate) struct Survivor {
     pub(crate) process: ProcessId,
     /// Whether it was ready once.
     pub(crate) ready: bool,
+    /// What it was told about its dependencies last, if that is known.
+    pub(crate) told: Option<Vec<Resolved>>,
 }
 
 /// What is left of an earlier supervisor.
@@ -153,11 +156,12 @@ fn census(recorded: &BTreeMap<ServiceId, Instance>, found: &[Found]) -> Census {
     for id in services {
         let instance = recorded.get(id);
         if let Some(leader) = leader(id, instance, found) {
-            let is_known = instance.is_some_and(|instance| instance.cookie == leader.cookie.text);
+            let known = instance.filter(|instance| instance.cookie == leader.cookie.text);
             census.survivors.push(Survivor {
                 cookie: leader.cookie.clone(),
                 process: leader.process,
-                ready: is_known && instance.is_some_and(|instance| instance.ready),
+                ready: known.is_some_and(|instance| instance.ready),
+                told: known.and_then(|instance| instance.told.clone()),
             });
         } else if let Some(instance) = instance {
             match instance.end {
@@ -207,7 +211,10 @@ mod tests {
 
     fn noted(name: &str, number: u64, pid: Option<u32>, end: Option<Ended>) -> (ServiceId, Instance) {
         let process = pid.map(|pid| ProcessId { pid, start_time: 7 });
-        (id(name), Instance { number, cookie: format!("f/h/{name}/{number}-d.1"), process, ready: true, end })
+        (
+            id(name),
+            Instance { number, cookie: format!("f/h/{name}/{number}-d.1"), told: None, process, ready: true, end },
+        )
     }
 
     #[test]

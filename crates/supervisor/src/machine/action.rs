@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use masque_fleet::{model::ServiceId, status::State};
+use serde::{Deserialize, Serialize};
 
 use super::Which;
 
 /// A dependency, and who meets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// The service that the definition names.
     pub asked: ServiceId,
     /// Who really meets it; another one when something stands in, none when nothing runs.
     pub actual: Option<ServiceId>,
     /// What the fallback says to the dependant.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
 }
 

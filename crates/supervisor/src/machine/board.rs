@@ -122,7 +122,7 @@ impl Board {
                     unit.missing = Some(why);
                 }
             }
-            Input::Adopted { id, instance, pid, ready } => self.adopt(id, instance, pid, ready, out),
+            Input::Adopted { id, instance, pid, ready, told } => self.adopt(id, (instance, pid), ready, told, out),
             Input::Redefine(service) => self.redefine(*service),
             Input::Elsewhere(service) => self.roster.know(*service),
             Input::Tick => return false,
@@ -226,10 +226,17 @@ impl Board {
         }
     }
 
-    fn adopt(&mut self, id: ServiceId, instance: u64, pid: u32, ready: bool, out: &mut Vec<Action>) {
+    fn adopt(
+        &mut self,
+        id: ServiceId,
+        (instance, pid): (u64, u32),
+        ready: bool,
+        told: Option<Vec<Resolved>>,
+        out: &mut Vec<Action>,
+    ) {
         let now = self.now;
         match self.roster.own_mut(&id) {
-            Some(unit) if !unit.is_live() => unit.adopt(now, instance, pid, ready, out),
+            Some(unit) if !unit.is_live() => unit.adopt(now, (instance, pid), ready, told.as_deref(), out),
             // Nobody knows that service any more, or there is a second one of it.
             _ => out.push(Action::Kill { id, instance }),
         }

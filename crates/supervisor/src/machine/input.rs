@@ -7,6 +7,8 @@ use masque_fleet::{
     status::State,
 };
 
+use super::Resolved;
+
 /// Which services are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -197,6 +199,8 @@ pub enum Input {
         pid: u32,
         /// Whether it had become ready.
         ready: bool,
+        /// What it was told about its dependencies last; absent where that is not known.
+        told: Option<Vec<Resolved>>,
     },
     /// From its next start on the service is like this. A service that is not known yet is added to those of this board.
     Redefine(Box<Service>),

@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use masque_fleet::model::{Probe, ServiceId};
+use masque_fleet::model::{Dependency, Probe, ServiceId};
 
-use super::Outcome;
+use super::{Outcome, Resolved};
 
 /// One instance of a service.
 #[derive(Debug)]
@@ -142,8 +142,22 @@ pub(super) enum Told {
     Supplier(Supplier),
     /// That it is not there; it is optional.
     Absent,
-    /// An earlier supervisor told it; what, is not known.
+    /// An earlier supervisor told it, and its record does not say what.
     Unsure,
+}
+
+impl Told {
+    /// What an earlier supervisor told about a dependency.
+    pub(super) fn before(dependency: &Dependency, told: Option<&[Resolved]>) -> Self {
+        let Some(told) = told else { return Self::Unsure };
+        match told.iter().find(|it| it.asked == dependency.on) {
+            Some(Resolved { actual: Some(id), .. }) => Self::Supplier(Supplier::Service(id.clone())),
+            Some(Resolved { environment, .. }) => Self::Supplier(Supplier::Environment(environment.clone())),
+            // One that is needed was told; this one is new in the manifest.
+            None if dependency.required => Self::Unsure,
+            None => Self::Absent,
+        }
+    }
 }
 
 impl Binding {

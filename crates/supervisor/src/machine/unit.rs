@@ -217,9 +217,16 @@ impl Unit {
         }
     }
 
-    /// Takes over an instance that an earlier supervisor started.
-    pub(super) fn adopt(&mut self, now: Duration, instance: u64, pid: u32, ready: bool, out: &mut Vec<Action>) {
-        let bindings = self.service.dependencies.iter().map(|_| Binding::new(Told::Unsure)).collect();
+    /// Takes over an instance that an earlier supervisor started, with what that one had told it.
+    pub(super) fn adopt(
+        &mut self,
+        now: Duration,
+        (instance, pid): (u64, u32),
+        ready: bool,
+        told: Option<&[Resolved]>,
+        out: &mut Vec<Action>,
+    ) {
+        let bindings = self.service.dependencies.iter().map(|it| Binding::new(Told::before(it, told))).collect();
         self.run = Some(Run { pid: Some(pid), ..Run::new(instance, now, bindings) });
         self.last_instance = self.last_instance.max(instance);
         self.starts = self.starts.max(1);

@@ -74,11 +74,12 @@ impl Surroundings {
         service: &Service,
         host: &Host,
         instance: &Instance,
+        dependencies: &BTreeMap<String, String>,
         own: &BTreeMap<String, String>,
         groups: &ServiceGroups,
     ) -> Self {
         let group = groups.open(instance.cookie()).unwrap_or_default();
-        Self::within(group, service, host, instance, &BTreeMap::new(), own)
+        Self::within(group, service, host, instance, dependencies, own)
     }
 
     fn within(

@@ -3,6 +3,8 @@
 use masque_fleet::model::ServiceId;
 use serde::{Deserialize, Serialize};
 
+use crate::machine::Resolved;
+
 /// Version of the lines.
 pub(super) const VERSION: u32 = 1;
 
@@ -25,6 +27,13 @@ pub(super) enum Entry {
         instance: u64,
         /// What its processes carry in their environment.
         cookie: String,
+    },
+    /// What it is told about its dependencies, at its start or while it runs.
+    Told {
+        /// Of which service.
+        id: ServiceId,
+        /// Who meets which.
+        dependencies: Vec<Resolved>,
     },
     /// It was started.
     Started {

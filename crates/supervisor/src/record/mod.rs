@@ -16,7 +16,7 @@ use std::{
 use masque_fleet::model::ServiceId;
 
 use self::entry::{Entry, VERSION};
-use crate::{Error, directory::StateDirectory};
+use crate::{Error, directory::StateDirectory, machine::Resolved};
 
 const FILE: &str = "instances.jsonl";
 /// Lines after which the file is written anew.
@@ -38,6 +38,8 @@ pub(crate) struct Instance {
     pub(crate) number: u64,
     /// What its processes carry in their environment.
     pub(crate) cookie: String,
+    /// What it was told about its dependencies last; absent if the supervisor did not live to note it.
+    pub(crate) told: Option<Vec<Resolved>>,
     /// Its main process; absent if it was not started, or the supervisor did not live to note it.
     pub(crate) process: Option<ProcessId>,
     /// Whether it was ready once.
@@ -140,6 +142,11 @@ impl Records {
         self.note(Entry::Planned { id: id.clone(), instance, cookie: cookie.to_owned() });
     }
 
+    /// Notes what it is told about its dependencies. To be called before it is.
+    pub(crate) fn told(&mut self, id: &ServiceId, dependencies: &[Resolved]) {
+        self.note(Entry::Told { id: id.clone(), dependencies: dependencies.to_vec() });
+    }
+
     /// Notes its main process.
     pub(crate) fn started(&mut self, id: &ServiceId, process: ProcessId) {
         self.note(Entry::Started { id: id.clone(), pid: process.pid, start_time: process.start_time });
@@ -235,7 +242,13 @@ impl Records {
         match entry {
             Entry::Head { .. } => {}
             Entry::Planned { id, instance: number, cookie } => {
-                self.instances.insert(id, Instance { number, cookie, process: None, ready: false, end: None });
+                let instance = Instance { number, cookie, told: None, process: None, ready: false, end: None };
+                self.instances.insert(id, instance);
+            }
+            Entry::Told { id, dependencies } => {
+                if let Some(instance) = self.instances.get_mut(&id) {
+                    instance.told = Some(dependencies);
+                }
             }
             Entry::Started { id, pid, start_time } => {
                 if let Some(instance) = self.instances.get_mut(&id) {
@@ -286,6 +299,9 @@ impl Records {
         for (id, instance) in &self.instances {
             let (id, cookie) = (id.clone(), instance.cookie.clone());
             entries.push(Entry::Planned { id: id.clone(), instance: instance.number, cookie });
+            if let Some(dependencies) = instance.told.clone() {
+                entries.push(Entry::Told { id: id.clone(), dependencies });
+            }
             if let Some(ProcessId { pid, start_time }) = instance.process {
                 entries.push(Entry::Started { id: id.clone(), pid, start_time });
             }
@@ -330,11 +346,14 @@ mod tests {
         let directory = StateDirectory::open(root.path()).unwrap();
         let mut records = Records::open(&directory).unwrap();
         records.planned(&id("a"), 1, "a/1");
+        records.told(&id("a"), &[]);
         records.started(&id("a"), ProcessId { pid: 10, start_time: 100 });
         records.ready(&id("a"));
         records.ended(&id("a"), Ended::Otherwise);
         records.planned(&id("a"), 2, "a/2");
         records.planned(&id("b"), 1, "b/1");
+        let told = Resolved { asked: id("a"), actual: Some(id("c")), environment: BTreeMap::new() };
+        records.told(&id("b"), std::slice::from_ref(&told));
         records.ended(&id("b"), Ended::Completed);
         records.hold(&id("c"));
         records.hold(&id("d"));
@@ -353,6 +372,7 @@ mod tests {
         assert_eq!(next.wanted(), records.wanted());
         assert_eq!(next.instances[&id("a")].process, None, "of the second instance nothing but the plan is known");
         assert_eq!(next.instances[&id("b")].end, Some(Ended::Completed));
+        assert_eq!((&next.instances[&id("a")].told, &next.instances[&id("b")].told), (&None, &Some(vec![told])));
         next.close();
         for _ in 0..MOST_LINES {
             next.planned(&id("a"), 3, "a/3");

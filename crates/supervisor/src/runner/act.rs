@@ -60,6 +60,7 @@ impl Runner {
         let cookie = Cookie::new(&self.fleet.name, id, instance, &self.token);
         // Before anything runs that would have to be found again.
         self.records.planned(id, instance, cookie.as_str());
+        self.records.told(id, dependencies);
         let capture = self.capture(id)?;
         let service = self.service_of(id)?;
         let told = self.told(dependencies);
@@ -106,7 +107,7 @@ impl Runner {
     }
 
     /// The variables that tell a service of its dependencies.
-    fn told(&self, dependencies: &[Resolved]) -> BTreeMap<String, String> {
+    pub(super) fn told(&self, dependencies: &[Resolved]) -> BTreeMap<String, String> {
         let mut told = BTreeMap::new();
         for Resolved { asked, actual, environment } in dependencies {
             let name = asked.variable();
@@ -210,6 +211,7 @@ impl Runner {
 
     /// Tells a running service that its dependencies changed: by the file that it was told of, and its signal.
     fn reload_service(&mut self, id: &ServiceId, instance: u64, dependencies: &[Resolved]) {
+        self.records.told(id, dependencies);
         let told = self.told(dependencies);
         if let Some(file) = self.dependencies_file(id) {
             self.tell_dependencies(id, &file, &told);

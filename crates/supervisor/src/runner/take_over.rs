@@ -102,12 +102,14 @@ impl Runner {
 
     /// Takes over a running instance; none when nothing of it runs any more.
     async fn adopt(&mut self, survivor: Survivor) -> Result<Option<Input>, Error> {
-        let Survivor { cookie, process, ready } = survivor;
+        let Survivor { cookie, process, ready, told } = survivor;
         let (id, instance) = (cookie.id.clone(), cookie.instance);
         let Some(start) = cookie.start() else { return Ok(None) };
         let service = self.service_of(&id)?;
         let (host, own) = (self.host_of(&id), &self.spec.environment);
-        let surroundings = Arc::new(Surroundings::of_running(&service, &host, &start, own, &self.groups));
+        let variables = self.told(told.as_deref().unwrap_or_default());
+        let surroundings = Surroundings::of_running(&service, &host, &start, &variables, own, &self.groups);
+        let surroundings = Arc::new(surroundings);
         let adopted = match grip(&start, process, &self.groups) {
             Ok(Some(adopted)) => adopted,
             Ok(None) => return Ok(None),
@@ -126,7 +128,7 @@ impl Runner {
         });
         tracing::debug!("{id} runs on as process {}", process.pid);
         self.await_end(&id, instance, Live::new(service, instance, Arc::new(adopted), surroundings, hooks));
-        Ok(Some(Input::Adopted { id, instance, pid: process.pid, ready }))
+        Ok(Some(Input::Adopted { id, instance, pid: process.pid, ready, told }))
     }
 
     /// An instance that ended while nobody looked, as if it had been adopted before.
@@ -136,7 +138,7 @@ impl Runner {
         }
         let is_completed = end.is_success();
         self.records.ended(&id, if is_completed { Ended::Completed } else { Ended::Otherwise });
-        self.tell(Input::Adopted { id: id.clone(), instance, pid: 0, ready: false });
+        self.tell(Input::Adopted { id: id.clone(), instance, pid: 0, ready: false, told: None });
         self.tell(Input::Ended { id, instance, end });
     }
 

@@ -1,16 +1,16 @@
 //! Single courses of events, told step by step: what random plans meet too seldom, and what is said about it.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 use masque_fleet::{
-    model::{Condition, Dependency, Fallback, Fleet, Service, ServiceId, Start},
+    model::{Condition, Dependency, Fallback, Fleet, OnLoss, Service, ServiceId, Start},
     status::State,
 };
 use masque_supervisor::machine::{
-    Action, Board, End, Input, Outcome, Rolling, RollingReport, RollingSpec, RollingStep, Selection, Which,
+    Action, Board, End, Input, Outcome, Resolved, Rolling, RollingReport, RollingSpec, RollingStep, Selection, Which,
 };
 
 use crate::plan::{ms, plain, probe};
@@ -70,6 +70,17 @@ impl Hand {
             self.tell(Input::Tick);
         }
         self.now = end;
+    }
+
+    /// A service that an earlier supervisor started, and told that somebody meets what it asks for.
+    fn adopt(&mut self, name: &str, told: &[(&str, &str)]) {
+        let resolved = |(asked, actual): &(&str, &str)| Resolved {
+            asked: id(asked),
+            actual: Some(id(actual)),
+            environment: BTreeMap::new(),
+        };
+        let told = Some(told.iter().map(resolved).collect());
+        self.tell(Input::Adopted { id: id(name), instance: 1, pid: 1, ready: true, told });
     }
 
     fn checked(&mut self, name: &str, outcome: Outcome) {
@@ -199,4 +210,35 @@ fn it_is_said_who_stands_in_and_what_the_last_check_found() {
         why.ends_with("here/main is there again; it is told at its next start, and still uses here/spare"),
         "{why}"
     );
+}
+
+#[test]
+fn who_stands_in_is_not_ended_by_the_next_supervisor_as_long_as_it_is_used() {
+    let mut hand = Hand::of(vec![with_stand_in("main", "spare"), standby("spare"), needing("user", &id("main"))]);
+    hand.adopt("spare", &[]);
+    hand.adopt("user", &[("main", "spare")]);
+    hand.up();
+    hand.wait(ms(5_000));
+    assert_eq!(hand.acts, ["start main"]);
+    assert_eq!([hand.state("spare"), hand.state("user")], [State::Ready, State::Ready]);
+    hand.tell(Input::Restart(Selection::Services(vec![id("user")])));
+    hand.wait(ms(100));
+    hand.acts.drain(..2);
+    hand.acts.sort_unstable();
+    assert_eq!(hand.acts, ["end spare", "start user"], "now nobody uses it");
+}
+
+#[test]
+fn a_loss_counts_that_nobody_saw() {
+    for (on_loss, acts) in
+        [(OnLoss::Ignore, vec!["start main"]), (OnLoss::Stop, vec!["end user", "start main", "start user"])]
+    {
+        let mut user = needing("user", &id("main"));
+        user.dependencies[0].on_loss = on_loss;
+        let mut hand = Hand::of(vec![service("main"), user]);
+        hand.adopt("user", &[("main", "main")]);
+        hand.up();
+        hand.wait(ms(5_000));
+        assert_eq!(hand.acts, acts, "{on_loss:?}");
+    }
 }

@@ -78,6 +78,7 @@ pub(crate) struct Process {
     /// Whether its supervisor knows that it is ready.
     is_ready: bool,
     is_ending: bool,
+    told: Vec<Resolved>,
 }
 
 #[derive(Debug)]
@@ -261,7 +262,13 @@ impl World {
             Action::Unwatch { .. } => {}
             Action::Signal { id, instance, .. } => self.signal(&id, instance, false),
             Action::Kill { id, instance } => self.signal(&id, instance, true),
-            Action::Reload { id, dependencies, .. } => self.check_reload(&id, &dependencies),
+            Action::Reload { id, instance, dependencies } => {
+                self.check_reload(&id, &dependencies);
+                let pid = self.pid_of(&id, instance);
+                if let Some(process) = pid.and_then(|pid| self.processes.get_mut(&pid)) {
+                    process.told = dependencies;
+                }
+            }
             Action::Changed { id, from, to, .. } => {
                 assert_ne!(from, to);
                 if !matches!(
@@ -324,7 +331,8 @@ impl World {
             _ if plan.is_task => self.at(now + ms(plan.start_ms), Event::End { pid, end: End::Code(0) }),
             _ => {}
         }
-        let process = Process { id: id.clone(), instance, mishap, begun: now, is_ready: false, is_ending: false };
+        let told = told.to_vec();
+        let process = Process { id: id.clone(), instance, mishap, begun: now, is_ready: false, is_ending: false, told };
         self.processes.insert(pid, process);
         self.tell_at(now, host, Input::Started { id, instance, pid });
     }
@@ -562,12 +570,18 @@ impl World {
         self.given_up.retain(|id| id.host != name);
         self.dying.retain(|id, _| id.host != name);
         let running = self.processes.iter().filter(|(_, it)| it.id.host == name);
-        let running = running.map(|(pid, it)| (*pid, it.id.clone(), it.instance, it.is_ready));
-        for (pid, id, instance, ready) in running.collect::<Vec<_>>() {
-            self.tell(host, Input::Adopted { id, instance, pid, ready });
+        let adopted = running.map(|(pid, it)| Input::Adopted {
+            id: it.id.clone(),
+            instance: it.instance,
+            pid: *pid,
+            ready: it.is_ready,
+            told: Some(it.told.clone()),
+        });
+        for input in adopted.collect::<Vec<_>>() {
+            self.tell(host, input);
         }
         for id in self.completed.clone().into_iter().filter(|id| id.host == name) {
-            self.tell(host, Input::Adopted { id: id.clone(), instance: 1, pid: 0, ready: false });
+            self.tell(host, Input::Adopted { id: id.clone(), instance: 1, pid: 0, ready: false, told: None });
             self.tell(host, Input::Ended { id, instance: 1, end: End::Code(0) });
         }
         let missing = self.plan.services.iter().enumerate().filter(|(_, it)| it.is_missing);
