@@ -8,8 +8,6 @@ mod support;
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -20,7 +18,7 @@ use masque_fleet::{
     status::State,
 };
 use masque_home::identity::KeyPair;
-use masque_sandbox::service::{Output, ServiceCommand, ServiceProcess, find_marked};
+use masque_sandbox::service::find_marked;
 use masque_supervisor::{
     control::Target,
     link::{Peer, Route, Tcp},
@@ -274,17 +272,6 @@ async fn a_full_disk_for_logs_stops_nobody() {
     end(&stage, runner).await;
 }
 
-/// A supervisor that may be killed at any moment, also before it answers.
-fn supervise(stage: &Stage, fleet: &Fleet) -> Arc<ServiceProcess> {
-    let file = stage.place.path().join("fleet.json");
-    fs_err::write(&file, serde_json::to_vec(fleet).unwrap()).unwrap();
-    let words = [support::example("supervise"), file, HOST.into(), stage.place.state(), "--resume".into()];
-    let mut command = ServiceCommand::new(words.map(PathBuf::into_os_string), stage.place.path());
-    command.environment = [("PATH".into(), "/usr/bin:/bin".into())].into();
-    command.output = Output::Path(stage.place.path().join("said.log"));
-    Arc::new(command.start().unwrap())
-}
-
 #[tokio::test]
 async fn a_supervisor_that_is_killed_at_any_moment_loses_none_and_doubles_none() {
     let stage = Stage::new();
@@ -306,7 +293,7 @@ async fn a_supervisor_that_is_killed_at_any_moment_loses_none_and_doubles_none()
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let ready: Vec<(&str, State)> = names.iter().map(|name| (*name, State::Ready)).collect();
     for number in 0..kills {
-        let supervisor = supervise(&stage, &fleet);
+        let mut supervisor = stage.place.launch(&fleet, &["--resume"]);
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..120))).await;
         if number % 3 == 2 {
             // Something dies while nobody looks.
@@ -316,25 +303,18 @@ async fn a_supervisor_that_is_killed_at_any_moment_loses_none_and_doubles_none()
                 signal(*pid, Signal::KILL);
             }
         }
-        signal(supervisor.pid(), Signal::KILL);
-        tokio::time::timeout(GUARD, supervisor.wait()).await.unwrap().unwrap();
+        supervisor.kill().await;
         let double = stage.instances().into_iter().find(|(name, count)| *count > 1 && name != "task");
         assert_eq!(double, None, "after kill {number}: {}", stage.place.said());
     }
     stage.order("shaky", "");
-    let supervisor = supervise(&stage, &fleet);
-    let answers = async {
-        while stage.place.connect().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(GUARD, answers).await.unwrap();
+    let supervisor = stage.place.supervise(&fleet, &["--resume"]).await;
     stage.place.reach(&ready).await;
     stage.place.reach(&[("shaky", State::Ready), ("task", State::Completed)]).await;
     let all: Vec<&str> = names.into_iter().chain(["shaky"]).collect();
     stage.runs_once(&all);
     stage.place.client().await.shutdown().await.unwrap();
-    tokio::time::timeout(GUARD, supervisor.wait()).await.unwrap().unwrap();
+    supervisor.wait().await;
     assert_eq!(stage.instances(), BTreeMap::new());
     stage.none_doubled();
 }

@@ -141,13 +141,24 @@ impl Place {
 
     /// A supervisor as a process of its own, which answers.
     pub async fn supervise(&self, fleet: &Fleet, further: &[&str]) -> Supervisor {
+        let supervisor = self.launch(fleet, further);
+        self.answered(&supervisor).await;
+        supervisor
+    }
+
+    /// A supervisor as a process of its own, which may be killed before it answers.
+    pub fn launch(&self, fleet: &Fleet, further: &[&str]) -> Supervisor {
         let file = self.write(fleet);
         let words = [example("supervise"), file, HOST.into(), self.state()].map(PathBuf::into_os_string);
         let words = words.into_iter().chain(further.iter().map(Into::into));
         let mut command = ServiceCommand::new(words, self.path());
         command.environment = [("PATH".into(), "/usr/bin:/bin".into())].into();
         command.output = Output::Path(self.path().join("said.log"));
-        let supervisor = Supervisor(Arc::new(command.start().unwrap()));
+        Supervisor(Arc::new(command.start().unwrap()))
+    }
+
+    /// Waits until a supervisor answers.
+    async fn answered(&self, supervisor: &Supervisor) {
         let answers = async {
             while self.connect().await.is_err() {
                 let end = supervisor.0.end().unwrap();
@@ -156,7 +167,6 @@ impl Place {
             }
         };
         timeout(GUARD, answers).await.unwrap();
-        supervisor
     }
 
     /// Writes the manifest of supervisors of their own process.
