@@ -1,6 +1,6 @@
 //! Finding the supervisor of a [`Place`]: its own, or one that has more than the place; and what is said when there is none.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use masque_fleet::model::{Service, Start};
 use masque_supervisor::{
@@ -21,6 +21,8 @@ use crate::Error;
 
 /// How long a supervisor that was killed may take to come back.
 const RETURNS_WITHIN: Duration = Duration::from_secs(3);
+/// How long it may take where its services run on: then a keeper is most likely at work.
+const RETURNS_TO_SERVICES_WITHIN: Duration = Duration::from_secs(20);
 /// Time between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -44,10 +46,21 @@ impl Place {
             match self.find().await {
                 Ok(client) => return Ok(Some(client)),
                 Err(E::NotRunning { .. }) if began.elapsed() < RETURNS_WITHIN => sleep(LOOK).await,
+                Err(E::NotRunning { .. })
+                    if began.elapsed() < RETURNS_TO_SERVICES_WITHIN && self.services_left() > 0 =>
+                {
+                    sleep(LOOK).await;
+                }
                 Err(E::NotRunning { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// How many services run, whether or not a supervisor does.
+    fn services_left(&self) -> usize {
+        let left = StateDirectory::open(&self.directory).and_then(|directory| services_left(&directory));
+        left.map_or(0, |left| left.len())
     }
 
     /// The supervisor of this place and of nothing else, for what concerns all that a supervisor has.
@@ -166,8 +179,7 @@ impl Place {
             let what = format!("no supervisor has all of this; process {process} supervises {}", card.part());
             return Error::environment(what).hint(format!("ask it: {}", card.command("status", &self.card())));
         }
-        let left = StateDirectory::open(&self.directory).and_then(|directory| services_left(&directory));
-        match left.unwrap_or_else(|_| BTreeSet::new()).len() {
+        match self.services_left() {
             0 => Error::environment(format!("fleet `{fleet}` is not up on host `{host}`"))
                 .hint("start it: masque fleet up -d"),
             left => {

@@ -121,13 +121,17 @@ fn progress_grows_while_a_call_waits_and_a_cancelled_call_leaves_the_job_alone()
     let mut server = stage.serve(&[]).initialized();
     let started = server.call("invoke_runner", json!({ "task": "wait" }));
     let check = json!({ "name": "check_persona_job", "arguments": { "job_id": started["job_id"], "wait_s": 55 } });
-    let given_up = server.begin("tools/call", &check);
+    let with_token = |token: &str| {
+        let mut check = check.clone();
+        check["_meta"] = json!({ "progressToken": token });
+        check
+    };
+    // With a token it waits for the end, and not only for a change, which may come before the cancellation.
+    let given_up = server.begin("tools/call", &with_token("c"));
     let cancel = json!({ "requestId": given_up, "reason": "the user pressed a key" });
     server.send(&json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel }));
     assert_eq!(server.ask("ping", &json!({}))["result"], json!({}), "nothing else waits");
-    let mut with_token = check.clone();
-    with_token["_meta"] = json!({ "progressToken": "p" });
-    let watched = server.begin("tools/call", &with_token);
+    let watched = server.begin("tools/call", &with_token("p"));
     stage.write("project/go", "");
     let ended = server.answer(watched)["result"]["structuredContent"].clone();
     assert_eq!(
@@ -137,7 +141,7 @@ fn progress_grows_while_a_call_waits_and_a_cancelled_call_leaves_the_job_alone()
     let progress: Vec<f64> = server
         .told
         .iter()
-        .filter(|message| message["method"] == "notifications/progress")
+        .filter(|message| message["method"] == "notifications/progress" && message["params"]["progressToken"] == "p")
         .map(|message| message["params"]["progress"].as_f64().unwrap())
         .collect();
     assert!(!progress.is_empty() && progress.is_sorted_by(|one, next| one < next), "{progress:?}");

@@ -6,7 +6,7 @@ use masque_container::Engine;
 use masque_fleet::{
     export::{Content, Unit, words},
     model::{Check, Probe, Service, Start},
-    status::{ServiceStatus, State},
+    status::{Change, ServiceStatus, State},
 };
 use regex::bytes::Regex;
 use tokio::time::sleep;
@@ -28,18 +28,24 @@ pub(super) enum Verdict {
     Failed(String),
 }
 
-/// Waits until a container is well, or will not be. `state` is its supervisor's state directory.
-pub(super) async fn wait(
-    engine: &Engine,
-    unit: &Unit<'_>,
-    name: &str,
-    state: &Path,
-    tell: &impl Fn(Progress),
-) -> Result<Verdict, Error> {
+/// A container that runs.
+#[derive(Debug)]
+pub(super) struct Running<'a> {
+    pub(super) unit: &'a Unit<'a>,
+    pub(super) name: &'a str,
+    /// The state directory of its supervisor.
+    pub(super) state: &'a Path,
+    /// Whether it was just started: then all that its services did is news.
+    pub(super) is_new: bool,
+}
+
+/// Waits until a container is well, or will not be.
+pub(super) async fn wait(engine: &Engine, running: &Running<'_>, tell: &impl Fn(Progress)) -> Result<Verdict, Error> {
+    let Running { unit, name, .. } = running;
     match (unit.content, unit.only()) {
         (Content::Alone, Some(service)) if unit.is_task() => ended(engine, service, name).await,
         (Content::Alone, Some(service)) => answered(engine, unit, service, name).await,
-        _ => supervised(engine, unit, name, state, tell).await,
+        _ => supervised(engine, running, tell).await,
     }
 }
 
@@ -177,44 +183,45 @@ async fn check(engine: &Engine, probe: &Probe, name: &str, way: Way) -> Outcome 
 }
 
 /// What the supervisor inside says of its services, from its first word on.
-async fn supervised(
-    engine: &Engine,
-    unit: &Unit<'_>,
-    name: &str,
-    state: &Path,
-    tell: &impl Fn(Progress),
-) -> Result<Verdict, Error> {
+async fn supervised(engine: &Engine, running: &Running<'_>, tell: &impl Fn(Progress)) -> Result<Verdict, Error> {
+    let Running { unit, name, state, is_new } = *running;
+    let Some((mut asks, mut changes)) = reach(engine, name, state).await? else {
+        return Ok(Verdict::Failed(format!("its supervisor ended{}", printed(engine, name).await)));
+    };
+    let tell = |change: Change| tell(Progress::Service { unit: unit.name.clone(), id: change.id, state: change.to });
+    let followed = async {
+        let mut last = 0;
+        loop {
+            let status = asks.status().await?;
+            let told = status.hosts.into_iter().flat_map(|host| host.services).collect::<Vec<_>>();
+            if let Some(verdict) = verdict(unit, &told) {
+                // What led to it and was not told yet.
+                let rest = if is_new { asks.changes(last).await? } else { Vec::new() };
+                rest.into_iter().for_each(tell);
+                return Ok(verdict);
+            }
+            let change = changes.next_change().await?;
+            last = change.number;
+            tell(change);
+        }
+    };
+    match followed.await {
+        Err(Error::Gone) => Ok(Verdict::Failed(format!("its supervisor ended{}", printed(engine, name).await))),
+        verdict => verdict,
+    }
+}
+
+/// Its supervisor, as soon as that answers; none when the container ended before.
+async fn reach(engine: &Engine, name: &str, state: &Path) -> Result<Option<(Client, Client)>, Error> {
     let mut patience = Patience::new();
-    let (mut asks, mut changes) = loop {
-        let Some(_) = engine.service(name).await?.filter(|found| found.is_running) else {
-            return Ok(Verdict::Failed(format!("its supervisor ended{}", printed(engine, name).await)));
-        };
+    while engine.service(name).await?.is_some_and(|found| found.is_running) {
         match connect(state).await {
-            Ok(clients) => break clients,
+            Ok(clients) => return Ok(Some(clients)),
             Err(Error::NotRunning { .. } | Error::Gone | Error::Io(_)) => patience.wait().await,
             Err(error) => return Err(error),
         }
-    };
-    loop {
-        let status = match asks.status().await {
-            Ok(status) => status,
-            Err(Error::Gone) => {
-                return Ok(Verdict::Failed(format!("its supervisor ended{}", printed(engine, name).await)));
-            }
-            Err(error) => return Err(error),
-        };
-        let told = status.hosts.into_iter().flat_map(|host| host.services).collect::<Vec<_>>();
-        if let Some(verdict) = verdict(unit, &told) {
-            return Ok(verdict);
-        }
-        match changes.next_change().await {
-            Ok(change) => tell(Progress::Service { unit: unit.name.clone(), id: change.id, state: change.to }),
-            Err(Error::Gone) => {
-                return Ok(Verdict::Failed(format!("its supervisor ended{}", printed(engine, name).await)));
-            }
-            Err(error) => return Err(error),
-        }
     }
+    Ok(None)
 }
 
 async fn connect(state: &Path) -> Result<(Client, Client), Error> {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     DeploySpec, Progress,
-    health::{self, Verdict},
+    health::{self, Running, Verdict},
     images,
     plan::{self, FLEET_LABEL},
 };
@@ -91,10 +91,11 @@ impl<T: Fn(Progress)> Scene<'_, T> {
         let end = match self.needs_met(number, unit).await {
             Err(why) => Verdict::Failed(why),
             Ok(()) => {
-                let name = self.start(unit).await?;
+                let (name, is_new) = self.start(unit).await?;
                 phase.send_replace(Phase::Started);
                 let state = self.spec.home.join(self.spec.start.of(unit).state);
-                let wait = health::wait(self.engine, unit, &name, &state, &self.tell);
+                let running = Running { unit, name: &name, state: &state, is_new };
+                let wait = health::wait(self.engine, &running, &self.tell);
                 match self.spec.patience {
                     None => wait.await?,
                     Some(patience) => match tokio::time::timeout(patience, wait).await {
@@ -141,7 +142,8 @@ impl<T: Fn(Progress)> Scene<'_, T> {
         Ok(())
     }
 
-    async fn start(&self, unit: &Unit<'_>) -> Result<String, Error> {
+    /// Starts a container; its name, and whether it did not run yet.
+    async fn start(&self, unit: &Unit<'_>) -> Result<(String, bool), Error> {
         if unit.content == Content::Supervised {
             let file = plan::description_file(self.spec, unit);
             if let Some(parent) = file.parent() {
@@ -155,8 +157,9 @@ impl<T: Fn(Progress)> Scene<'_, T> {
             labels.get(FLEET_LABEL) == Some(&self.spec.fleet.name)
         };
         let started = self.engine.start_service(&service, own).await?;
-        (self.tell)(Progress::Started { unit: unit.name.clone(), already: started == Started::Unchanged });
-        Ok(service.name)
+        let already = started == Started::Unchanged;
+        (self.tell)(Progress::Started { unit: unit.name.clone(), already });
+        Ok((service.name, !already))
     }
 }
 

@@ -19,7 +19,9 @@ impl Board {
         let Some(unit) = self.roster.own(id) else { return State::Declared };
         match unit.phase {
             Phase::Declared => State::Declared,
-            Phase::Blocked => State::Blocked,
+            // One that was given up and is to be tried again is no better than before, as long as it cannot be tried: a
+            // supervisor that hears nothing but its state has others stand in for it.
+            Phase::Blocked if !unit.given_up => State::Blocked,
             Phase::Starting => State::Starting,
             Phase::Up if unit.ails() => State::Degraded,
             Phase::Up => State::Ready,
@@ -27,8 +29,8 @@ impl Board {
             Phase::Completed if unit.service.kind == Kind::Task => State::Completed,
             Phase::Stopped | Phase::Completed => State::Stopped,
             Phase::Waiting { .. } => State::Waiting,
-            Phase::Failed { .. } if self.is_substituted(id) => State::Substituted,
-            Phase::Failed { .. } => State::Failed,
+            Phase::Blocked | Phase::Failed { .. } if self.is_substituted(id) => State::Substituted,
+            Phase::Blocked | Phase::Failed { .. } => State::Failed,
         }
     }
 

@@ -17,7 +17,7 @@ use masque_supervisor::machine::{Input, RollingSpec, Selection};
 use proptest::{collection::vec, prelude::*};
 
 use expected::Expected;
-use plan::{Plan, ms, plans};
+use plan::{Plan, has_circle, ms, plans};
 use world::World;
 
 /// Enough for every day; `PROPTEST_CASES` asks for more.
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn two_hosts_converge(plan in plans(2, true)) {
+    fn two_hosts_converge(plan in plans(2, true).prop_filter("a circle over both hosts", |plan| !has_circle(plan))) {
         check_convergence(&plan);
     }
 
@@ -92,7 +92,8 @@ fn check_states(world: &World) {
         } else if !((view.pid.is_some() || state == State::Completed)
             && may_run_nevertheless(world, &expected, service))
         {
-            assert_eq!(state, State::Blocked, "{}", context());
+            let is_given_up = matches!(state, State::Failed | State::Substituted);
+            assert!(is_given_up || state == State::Blocked, "{}", context());
             assert!(!view.blocked_on.is_empty(), "{}", context());
         }
         let is_running = world.processes.values().any(|process| process.id == *id);

@@ -1,6 +1,10 @@
 //! Random fleets, and what their programs do wrong. Leaves out running them.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use masque_fleet::model::{
     Backoff, Check, Command, Condition, Dependency, Fallback, Fleet, Kind, Limits, Logs, OnLoss, Probe, Program,
@@ -175,6 +179,35 @@ pub(crate) fn fleet(plan: &Plan) -> Fleet {
     let ids: Vec<ServiceId> = plan.services.iter().enumerate().map(|(number, service)| id(number, service)).collect();
     let services = plan.services.iter().enumerate().map(|(number, it)| service(number, it, &ids, &plan.services));
     Fleet { name: "test".to_owned(), services: services.collect(), ..Fleet::default() }
+}
+
+/// Whether services of two hosts stand in for each other, over others perhaps. No supervisor sees the whole of such a
+/// circle: its services may restart each other for ever where the loss of one restarts the next.
+pub(crate) fn has_circle(plan: &Plan) -> bool {
+    let fleet = fleet(plan);
+    let reach: BTreeMap<&ServiceId, BTreeSet<ServiceId>> =
+        fleet.services.iter().map(|service| (&service.id, reachable(&fleet, &service.id))).collect();
+    let is_circle = |one: &ServiceId, other: &ServiceId| one.host != other.host && reach[other].contains(one);
+    reach.iter().any(|(one, others)| others.iter().any(|other| is_circle(one, other)))
+}
+
+/// All that a service needs, or that may stand in for what it needs, over others too.
+fn reachable(fleet: &Fleet, from: &ServiceId) -> BTreeSet<ServiceId> {
+    let services = |list: &[Fallback]| -> Vec<ServiceId> {
+        list.iter().filter_map(|it| if let Fallback::Service(id) = it { Some(id.clone()) } else { None }).collect()
+    };
+    let mut seen = BTreeSet::new();
+    let mut work = vec![from.clone()];
+    while let Some(service) = work.pop().and_then(|id| fleet.service(&id)) {
+        let needs = service.dependencies.iter().flat_map(|it| {
+            let mut all = services(&it.fallback);
+            all.push(it.on.clone());
+            all
+        });
+        let next = needs.chain(services(&service.fallback)).filter(|id| seen.insert(id.clone()));
+        work.extend(next.collect::<Vec<_>>());
+    }
+    seen
 }
 
 pub(crate) fn id(number: usize, plan: &ServicePlan) -> ServiceId {

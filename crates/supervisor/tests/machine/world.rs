@@ -459,7 +459,7 @@ impl World {
                 }
                 return;
             }
-            Input::Started { id, instance, .. } => {
+            Input::Started { id, instance, .. } | Input::Adopted { id, instance, .. } => {
                 let service = self.fleet.service(id).expect("a service");
                 if service.ready.is_some() || service.kind == Kind::Task {
                     return;
