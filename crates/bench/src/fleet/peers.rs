@@ -13,7 +13,7 @@ pub(crate) fn masque(places: &Places, shape: &Shape, stage: &Stage) -> anyhow::R
     let ready = if shape.probe == Probe::Asked { "tcp" } else { "notify" };
     let mut file = format!(
         "name = \"bench\"\n[hosts.local]\n[defaults]\nhost = \"local\"\nready = {{ {ready} = true }}\n\
-         restart = {{ backoff = {{ first = \"5ms\" }} }}\nenvironment = {{ SUBJECT_DIRECTORY = {:?} }}\n",
+         restart = {{ first = \"5ms\" }}\nenvironment = {{ SUBJECT_DIRECTORY = {:?} }}\n",
         text(stage.path())?
     );
     for subject in &shape.subjects {
