@@ -81,8 +81,10 @@ fn a_person_looks_searches_restarts_and_leaves() {
     terminal.until("the log of another instance", |screen| screen.matches("web began as").count() > 1);
     assert_ne!(fleet.instance(), first);
 
-    terminal.resize(60, 24);
     terminal.presses("l");
+    terminal.shows("esc: back");
+    // The last line is cut off until the screen is drawn anew.
+    terminal.resize(60, 24);
     terminal.shows("esc: back");
     terminal.presses("Escape");
     terminal.presses("?");
